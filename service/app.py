@@ -1,0 +1,217 @@
+"""The one place where the parts are put together."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.channels.base import DeliveryChannel
+from service.channels.email import Email
+from service.channels.phone import PhoneCodes
+from service.channels.sms import Sms
+from service.channels.voice import Voice
+from service.channels.whatsapp import WhatsApp
+from service.domain.api_keys import Scope
+from service.domain.channels import Channel
+from service.domain.codes import RandomBytes
+from service.flows.cascade import Cascade
+from service.flows.change import ChangeChallenge
+from service.flows.enroll import Enroll
+from service.flows.mode import SetMode
+from service.flows.proofs import ProofSigner
+from service.flows.start import StartChallenge
+from service.flows.verify import VerifyChallenge
+from service.providers.smtp import SmtpMailer, SmtpServer
+from service.providers.twilio_verify import TwilioAccount, TwilioVerify
+from service.settings import Settings, SettingsError, parse_master_keys
+from service.store.api_keys import ApiKeyStore
+from service.store.challenges import ChallengeStore
+from service.store.changes import ChangeListener
+from service.store.enrollments import EnrollmentStore
+from service.store.idempotency import IdempotencyStore
+from service.store.keyring import Keyring, load_keyring
+from service.store.modes import ModeStore
+from service.store.numbers import NumberStore
+from service.store.redis import Store, connect
+from service.store.sealing import Sealer
+from service.store.users import UserStore
+
+DEFAULT_APPLICATION = "default"
+
+
+def clock() -> int:
+    """The time now, ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What every process has: settings, the store and the data keys."""
+
+    settings: Settings
+    store: Store
+    sealer: Sealer
+    keyring: Keyring
+    clock: Callable[[], int]
+    random_bytes: RandomBytes
+
+    @property
+    def api_keys(self) -> ApiKeyStore:
+        """API keys."""
+        return ApiKeyStore(self.store, self.keyring.names)
+
+    @property
+    def mode(self) -> SetMode:
+        """The operators' switch."""
+        return SetMode(ModeStore(self.store), clock=self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the edges call."""
+
+    core: Core
+    api_keys: ApiKeyStore
+    idempotency: IdempotencyStore
+    changes: ChangeListener
+    challenges: ChallengeStore
+    start: StartChallenge
+    verify: VerifyChallenge
+    change: ChangeChallenge
+    enroll: Enroll
+    mode: SetMode
+    proofs: ProofSigner
+
+
+def build_core(
+    settings: Settings,
+    *,
+    clock: Callable[[], int] = clock,
+    random_bytes: RandomBytes = secrets.token_bytes,
+) -> Core:
+    """Connect and load the data keys.
+
+    Args:
+        settings: with nothing left unset that `serve` fills in.
+        clock: ms since the epoch.
+        random_bytes: a source fit for secrets.
+
+    Raises:
+        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
+        StoreUnavailable: Redis can't be reached.
+        KeyUnusable: the data keys are sealed under a master key that is not configured.
+    """
+    if settings.redis_url is None or settings.master_keys is None:
+        raise SettingsError("REDIS_URL and OTP_MASTER_KEYS must be set")
+    store = connect(settings.redis_url.get_secret_value())
+    sealer = Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
+    return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
+
+
+def build(core: Core) -> Services:
+    """Put the service together."""
+    settings, store = core.settings, core.store
+    users = UserStore(store, core.sealer, core.keyring.names)
+    challenges = ChallengeStore(store, core.sealer, users)
+    phone_codes = _phone_codes(core, users)
+    cascade = Cascade(_delivery_channels(core, phone_codes), send_deadline=settings.send_deadline)
+    delivery_deadline = int(settings.delivery_deadline * 1000)
+    return Services(
+        core=core,
+        api_keys=core.api_keys,
+        idempotency=IdempotencyStore(store, core.sealer, core.keyring.names),
+        changes=ChangeListener(store),
+        challenges=challenges,
+        start=StartChallenge(
+            store,
+            users,
+            ModeStore(store),
+            challenges,
+            cascade,
+            clock=core.clock,
+            random_bytes=core.random_bytes,
+            ttl=settings.challenge_ttl * 1000,
+            delivery_deadline=delivery_deadline,
+        ),
+        verify=VerifyChallenge(
+            challenges,
+            phone_codes,
+            codes_key=core.keyring.codes,
+            clock=core.clock,
+            check_deadline=settings.send_deadline,
+        ),
+        change=ChangeChallenge(challenges, cascade, clock=core.clock, delivery_deadline=delivery_deadline),
+        enroll=Enroll(
+            users,
+            EnrollmentStore(store, core.sealer),
+            codes_key=core.keyring.codes,
+            clock=core.clock,
+            random_bytes=core.random_bytes,
+        ),
+        mode=core.mode,
+        proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
+    )
+
+
+def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
+    settings = core.settings
+    if (
+        settings.twilio_account_sid is None
+        or settings.twilio_auth_token is None
+        or settings.twilio_verify_service_sid is None
+    ):
+        return None
+    account = TwilioAccount(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token.get_secret_value(),
+        settings.twilio_verify_service_sid,
+        settings.twilio_verify_base_url,
+    )
+    return PhoneCodes(
+        TwilioVerify(account),
+        NumberStore(core.store),
+        users,
+        codes_key=core.keyring.codes,
+        custom_code=settings.twilio_custom_code,
+    )
+
+
+def _delivery_channels(core: Core, phone_codes: PhoneCodes | None) -> dict[Channel, DeliveryChannel]:
+    """Every channel that this installation can send by. A new channel is registered here."""
+    settings = core.settings
+    channels: list[DeliveryChannel] = []
+    if phone_codes is not None:
+        channels += [Sms(phone_codes), Voice(phone_codes), WhatsApp(phone_codes)]
+    if settings.smtp_url is not None:
+        mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()))
+        channels.append(
+            Email(
+                mailer,
+                codes_key=core.keyring.codes,
+                mail_from=settings.mail_from,
+                issuer=settings.issuer,
+            )
+        )
+    return {channel.channel: channel for channel in channels}
+
+
+def bootstrap_keys(settings: Settings) -> str | None:
+    """Admit `OTP_BOOTSTRAP_API_KEY`, or make a first key where there is none.
+
+    Returns:
+        The key that was made now, to be shown once; `None` otherwise.
+    """
+    core = build_core(settings)
+    api_keys, scopes = core.api_keys, frozenset(Scope)
+    given = settings.bootstrap_api_key
+    if given is None and api_keys.all():
+        return None
+    _, secret = api_keys.create(
+        name="bootstrap" if given else "first",
+        application=DEFAULT_APPLICATION,
+        scopes=scopes,
+        now=core.clock(),
+        random_bytes=core.random_bytes,
+        secret=given.get_secret_value() if given else None,
+    )
+    return None if given else secret

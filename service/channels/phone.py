@@ -1,0 +1,88 @@
+"""What SMS, voice and WhatsApp share: they are sent, and mostly checked, by Twilio Verify.
+
+Before Twilio is called, the send is counted against the number's verification (Twilio allows 5), and a
+number that is known not to get a channel is left alone.
+"""
+
+from typing import Literal
+
+from service.channels.base import Receipt, SendJob
+from service.domain.channels import Channel
+from service.domain.codes import derive_code
+from service.domain.contacts import Phone
+from service.domain.failures import FailureClass, Reason, SendFailure
+from service.providers.twilio_verify import TwilioVerify
+from service.store.numbers import NumberStore
+from service.store.users import UserStore
+
+CODE_FAMILY = "phone"
+
+
+class PhoneCodes:
+    """Codes to phones, by whatever channel."""
+
+    def __init__(
+        self,
+        twilio: TwilioVerify,
+        numbers: NumberStore,
+        users: UserStore,
+        *,
+        codes_key: bytes,
+        custom_code: bool,
+    ) -> None:
+        self._twilio = twilio
+        self._numbers = numbers
+        self._users = users
+        self._codes_key = codes_key
+        self._custom_code = custom_code
+
+    def send(self, channel: Channel, job: SendJob) -> Receipt:
+        """Send the code to the challenge's number. Raises `SendFailure`."""
+        phone = job.subject.phone
+        if phone is None:
+            raise SendFailure(FailureClass.RECIPIENT, Reason.UNDELIVERABLE, "no_number")
+        number = self._users.number_key(phone.e164)
+        reservation = self._numbers.reserve_send(number, channel)
+        if reservation.outcome != "ok":
+            code = reservation.why or "sends_exhausted"
+            raise SendFailure(
+                FailureClass.RECIPIENT, Reason.UNDELIVERABLE, code, fraud=code == "60410", remembered=True
+            )
+        custom = derive_code(self._codes_key, job.challenge_id, CODE_FAMILY) if self._custom_code else None
+        try:
+            sid = self._twilio.send(
+                phone,
+                channel,
+                deadline=job.deadline,
+                locale=job.locale,
+                custom_code=custom,
+                client_ip=job.subject.client_ip,
+            )
+        except SendFailure as failure:
+            if not failure.maybe_sent:
+                self._numbers.send_failed(number)
+            if failure.remember_for:
+                self._numbers.remember_undeliverable(number, channel, failure.code, failure.remember_for)
+            raise
+        self._numbers.send_accepted(number, sid)
+        return Receipt(sid, own_code=custom is not None)
+
+    def check(self, phone: Phone, code: str, *, deadline: float) -> Literal["approved", "wrong", "over"]:
+        """Ask Twilio about a code. Raises `CheckFailure`."""
+        verdict = self._twilio.check(phone, code, deadline=deadline)
+        if verdict != "wrong":
+            self._numbers.verification_over(self._users.number_key(phone.e164))
+        return verdict
+
+
+class PhoneChannel:
+    """One way to a phone."""
+
+    channel: Channel
+
+    def __init__(self, codes: PhoneCodes) -> None:
+        self._codes = codes
+
+    def send(self, job: SendJob) -> Receipt:
+        """Send the challenge's code. Raises `SendFailure`."""
+        return self._codes.send(self.channel, job)

@@ -1,0 +1,111 @@
+"""`otp-fallback`: the commands. Each imports what it runs only when it runs."""
+
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+import service
+
+app = typer.Typer(
+    name="otp-fallback",
+    help="Keeps logins working when SMS does not.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(keys_app, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(service.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(as_json: Json = False) -> None:
+    """Run the service; starts what is unset: a Valkey server, the Twilio sandbox, a mail sink."""
+    import_module("service.cli.serve").serve(json_output=as_json)
+
+
+@app.command()
+def worker() -> None:
+    """Run another worker process beside those of `serve`."""
+    import_module("service.cli.worker").worker()
+
+
+@app.command()
+def mode(
+    mode: Annotated[str | None, typer.Argument(help="auto, fallback or primary_only; none: show.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; required to set.")] = None,
+    country: Annotated[str | None, typer.Option(help="Only numbers with this calling code: +91.")] = None,
+    application: Annotated[str | None, typer.Option(help="Only this application's users.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="Until then only: 30s, 15m, 2h, 1d.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set the mode: how sends are decided on. Every process honours it at once."""
+    import_module("service.cli.mode").mode(mode, reason, country, application, for_, as_json)
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option(help="What it is for, to recognise it by.")],
+    scope: Annotated[list[str], typer.Option(help="challenges, enrollments or ops; may be repeated.")],
+    application: Annotated[str, typer.Option(help="Whose users and challenges it sees.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Make an API key. It is shown this once."""
+    import_module("service.cli.keys").create(name, scope, application, as_json)
+
+
+@keys_app.command("list")
+def keys_list(as_json: Json = False) -> None:
+    """List API keys (not the keys themselves)."""
+    import_module("service.cli.keys").show(as_json)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The id that `keys list` shows.")], as_json: Json = False
+) -> None:
+    """Revoke an API key; within 5 seconds no process honours it."""
+    import_module("service.cli.keys").revoke(key_id, as_json)
+
+
+@app.command()
+def demo(
+    pause: Annotated[float, typer.Option(help="Seconds between steps, to read along.", min=0)] = 1.5,
+    as_json: Json = False,
+) -> None:
+    """Watch a login survive an outage: starts its own service, breaks Twilio, and mends it."""
+    import_module("service.cli.demo").demo(pause, as_json)
+
+
+@app.command()
+def openapi(as_json: Json = False) -> None:
+    """Print the API's description (OpenAPI 3.1)."""
+    import_module("service.cli.openapi").openapi(as_json)
+
+
+def main() -> None:
+    """Entry point of the command `otp-fallback`."""
+    sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`otp-fallback mode`."""
+
+import getpass
+import re
+
+from service.cli.output import as_json, core, fail, table
+from service.domain.mode import Mode, Scope
+from service.http.schemas import CALLING_CODE
+from service.http.views import mode_setting_view
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def mode(
+    wanted: str | None,
+    reason: str | None,
+    country: str | None,
+    application: str | None,
+    lasting: str | None,
+    json_output: bool,
+) -> None:
+    """Show the modes in force, or set one."""
+    if wanted is None:
+        _show(json_output)
+        return
+    if wanted not in set(Mode):
+        fail(f"expected {', '.join(Mode)}; got {wanted}")
+    if not reason or not reason.strip():
+        fail("--reason: say why; it stands in the audit log and in the event")
+    if country is not None and not re.match(CALLING_CODE, country):
+        fail("--country: expected a calling code such as +91")
+    expires_in = parse_duration(lasting) if lasting is not None else None
+    with core() as c:
+        setting = c.mode.put(
+            Mode(wanted),
+            Scope(country, application),
+            reason=reason,
+            set_by=f"cli:{getpass.getuser()}",
+            expires_in=expires_in,
+        )
+    view = mode_setting_view(setting)
+    if json_output:
+        as_json(view)
+    else:
+        until = f" until {view['expires_at']}" if view["expires_at"] else ""
+        print(f"Mode {setting.mode} for {_scope_text(setting.scope)}{until}.")
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `30s`, `15m`, `2h`, `1d`."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        fail("--for: expected a duration such as 30s, 15m, 2h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _show(json_output: bool) -> None:
+    with core() as c:
+        everybody, settings = c.mode.current()
+    views = [mode_setting_view(setting) for setting in settings]
+    if json_output:
+        as_json({"mode": everybody.mode if everybody else Mode.AUTO, "settings": views})
+        return
+    print(f"Mode for everybody: {everybody.mode if everybody else Mode.AUTO}")
+    if settings:
+        table(
+            ["mode", "for", "reason", "set by", "set at", "until"],
+            [
+                [
+                    str(view["mode"]),
+                    _scope_text(setting.scope),
+                    setting.reason,
+                    setting.set_by,
+                    view["set_at"],
+                    view["expires_at"] or "changed",
+                ]
+                for setting, view in zip(settings, views, strict=True)
+            ],
+        )
+
+
+def _scope_text(scope: Scope) -> str:
+    parts = [
+        text
+        for text in (
+            scope.application and f"application {scope.application}",
+            scope.country and f"country {scope.country}",
+        )
+        if text
+    ]
+    return ", ".join(parts) or "everybody"

@@ -1,0 +1,23 @@
+"""API keys: who may call, for which application, to do what."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an API key is good for."""
+
+    CHALLENGES = "challenges"
+    ENROLLMENTS = "enrollments"
+    OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is kept: everything but the key itself. `created_at` in ms."""
+
+    id: str
+    name: str
+    application: str
+    scopes: frozenset[Scope]
+    created_at: int

@@ -1,0 +1,209 @@
+"""A challenge and its transitions, pure: each returns a new challenge, one version on.
+
+The one-letter names are what stands in Redis (a challenge has to fit in 1 KiB there); `verify.lua` and
+`settle.lua` read and write the same fields. What equals its default is left out there. Times are
+milliseconds since the epoch.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from service.domain.channels import TRAITS, Assurance, Channel
+from service.domain.contacts import Email, Phone
+from service.domain.errors import ChallengeEnded
+from service.domain.failures import Reason
+
+Status = Literal["pending", "approved", "expired", "locked", "canceled", "failed"]
+State = Literal["waiting", "sent", "ready", "failed", "skipped"]
+
+MAX_ATTEMPTS = 5
+MAX_SENDS = 5  # by all channels of one challenge together; Twilio's own limit per verification is 5 too
+COOL_DOWN = (30_000, 60_000, 120_000)  # between one send and the next, ms
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """One channel of the plan.
+
+    Attributes:
+        opened: its code is accepted, now and until the challenge ends.
+        uncertain: opened by a send that failed, so that a provider's silence about a code is no news.
+        own_code: the code was made here (`CustomCode`), so it is checked here.
+        ref: the provider's id of the verification (`VE...`).
+
+    """
+
+    channel: Channel = field(name="c")
+    state: State = field(name="s", default="waiting")
+    reason: Reason | None = field(name="r", default=None)
+    opened: bool = field(name="o", default=False)
+    uncertain: bool = field(name="x", default=False)
+    own_code: bool = field(name="k", default=False)
+    ref: str | None = field(name="v", default=None)
+
+
+class Switch(Struct, frozen=True):
+    """The challenge's prompt moved from one channel to another."""
+
+    source: Channel = field(name="f")
+    to: Channel = field(name="t")
+    reason: Reason = field(name="r")
+    at: int
+
+
+class Subject(NamedTuple):
+    """Whom a challenge is about and what its caller said of it: sealed in the store, never logged."""
+
+    user_id: str
+    phone: Phone | None = None
+    email: Email | None = None
+    action: str | None = None
+    client_ip: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One request to prove a second factor."""
+
+    id: str
+    application: str = field(name="a")
+    user: str = field(name="u")  # keyed hash of the user id
+    sealed: str = field(name="z")  # the `Subject`, which only the store opens
+    locale: str = field(name="l", default="en")
+    min_assurance: Assurance = field(name="ma", default="aal1")
+    status: Status = field(name="st")
+    channel: Channel | None = field(name="ch", default=None)
+    entries: tuple[Entry, ...] = field(name="cs")
+    switches: tuple[Switch, ...] = field(name="sw", default=())
+    created_at: int = field(name="at")
+    expires_at: int = field(name="ex")
+    resend_at: int = field(name="ra", default=0)
+    sends: int = field(name="ns", default=0)
+    attempts: int = field(name="n", default=0)
+    max_attempts: int = field(name="m")
+    in_flight: int = field(name="q", default=0)  # attempts counted but not settled
+    reserved_at: int = field(name="qt", default=0)
+    refunds: int = field(name="rf", default=0)
+    approved_by: Channel | None = field(name="by", default=None)
+    ended_at: int = field(name="en", default=0)
+    version: int = field(name="v", default=0)
+
+    # What is so
+
+    def status_at(self, now: int) -> Status:
+        """The status, an elapsed life counted in: nothing has to run for a challenge to expire."""
+        return "expired" if self.status == "pending" and now >= self.expires_at else self.status
+
+    def require_pending(self, now: int) -> None:
+        """Raise `ChallengeEnded` unless the challenge can still be answered."""
+        if (status := self.status_at(now)) != "pending":
+            raise ChallengeEnded(status)
+
+    def accepts(self, now: int) -> tuple[Channel, ...]:
+        """The channels whose code would be accepted now."""
+        if self.status_at(now) != "pending":
+            return ()
+        return tuple(entry.channel for entry in self.entries if entry.opened)
+
+    def entry(self, channel: Channel) -> Entry | None:
+        """The plan's entry for a channel."""
+        return next((entry for entry in self.entries if entry.channel == channel), None)
+
+    def attempts_remaining(self) -> int:
+        """How many wrong codes are left before the challenge locks."""
+        return max(0, self.max_attempts - self.attempts)
+
+    # What can happen
+
+    def with_entry(self, channel: Channel, **changes: object) -> Self:
+        """One entry changed; no new version, since this is always a part of something larger."""
+        entries = tuple(
+            replace(entry, **changes) if entry.channel == channel else entry for entry in self.entries
+        )
+        return replace(self, entries=entries)
+
+    def prompting(self, channel: Channel, reason: Reason | None, at: int) -> Self:
+        """The prompt moves to `channel`; told as a switch when it was on another one for a reason."""
+        switches = self.switches
+        if self.channel is not None and self.channel != channel and reason is not None:
+            switches = (*switches, Switch(self.channel, channel, reason, at))
+        return replace(self, channel=channel, switches=switches)
+
+    def sending(self, channel: Channel, reason: Reason | None, at: int) -> Self:
+        """The prompt moves to a channel that is about to be sent to; counted before it is done."""
+        cool_down = COOL_DOWN[min(self.sends, len(COOL_DOWN) - 1)]
+        return replace(self.prompting(channel, reason, at), sends=self.sends + 1, resend_at=at + cool_down)
+
+    def sent(self, channel: Channel, *, ref: str | None, own_code: bool) -> Self:
+        """A send was accepted by its provider."""
+        return self.with_entry(
+            channel, state="sent", reason=None, opened=True, uncertain=False, own_code=own_code, ref=ref
+        )
+
+    def send_failed(self, channel: Channel, reason: Reason, *, maybe_sent: bool, own_code: bool) -> Self:
+        """A send failed; a code that may be on its way, or came by an earlier send, stays accepted."""
+        entry = self.entry(channel)
+        was_open = entry is not None and entry.opened
+        counted = self if maybe_sent else replace(self, sends=self.sends - 1)
+        return counted.with_entry(
+            channel,
+            state="failed",
+            reason=reason,
+            opened=was_open or reason != Reason.UNDELIVERABLE,
+            uncertain=not maybe_sent and not was_open,
+            own_code=own_code,
+        )
+
+    def left(self, channel: Channel, reason: Reason) -> Self:
+        """The prompt leaves a channel that was sent to; its code stays accepted."""
+        entry = self.entry(channel)
+        if entry is None or entry.state != "sent" or reason == Reason.USER_REQUEST:
+            return self
+        return self.with_entry(channel, state="failed", reason=reason)
+
+    def dead_end(self, at: int) -> Self:
+        """No channel is left."""
+        return replace(self, status="failed", ended_at=at)
+
+    def canceled(self, at: int) -> Self:
+        """The caller ended it."""
+        return replace(self, status="canceled", ended_at=at)
+
+    def expired(self, at: int) -> Self:
+        """Its life is over; recorded so that the event is told once."""
+        return replace(self, status="expired", ended_at=at)
+
+    def rebased(self, fresh: Self) -> Self | None:
+        """This transition on top of attempts made meanwhile; `None` when more than that happened."""
+        if (fresh.status, fresh.channel, fresh.switches, fresh.sends) != (
+            "pending",
+            self.channel,
+            self.switches,
+            self.sends,
+        ):
+            return None
+        return replace(
+            self,
+            attempts=fresh.attempts,
+            in_flight=fresh.in_flight,
+            reserved_at=fresh.reserved_at,
+            refunds=fresh.refunds,
+            version=fresh.version,
+        )
+
+    def next_version(self) -> Self:
+        """The same, to be stored as the successor of the present version."""
+        return replace(self, version=self.version + 1)
+
+
+def proven_by(channel: Channel) -> tuple[tuple[str, ...], Assurance, bool]:
+    """What an approval by this channel is worth: `amr`, `assurance`, `restricted`."""
+    traits = TRAITS[channel]
+    return traits.amr, traits.assurance, traits.restricted
+
+
+def why_not(entries: Iterable[Entry]) -> dict[str, str]:
+    """For each channel that can't serve, the word that says why."""
+    return {entry.channel.value: entry.reason.value for entry in entries if entry.reason is not None}

@@ -1,0 +1,164 @@
+"""Everything that can go wrong, as values with stable codes.
+
+The codes are part of the API's contract. `service/http/problems.py` maps them to HTTP, and is the only
+place that does. `detail` is safe to show and to log: it never holds a code, a secret or a contact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One field of a request and what was expected of it. `field` is a dotted path (`channels.1`)."""
+
+    field: str
+    message: str
+
+
+class OtpError(Exception):
+    """Base of the service's errors.
+
+    Attributes:
+        code: stable and machine readable.
+        detail: one sentence for a person.
+        retry_after: seconds until trying again makes sense, or `None`.
+        extra: further members of the problem document.
+
+    """
+
+    code = "error"
+
+    def __init__(
+        self, detail: str, *, retry_after: int | None = None, extra: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.extra = dict(extra or {})
+
+
+class InvalidInput(OtpError):
+    """The request can't be understood or asks for what can't be. Nothing was changed."""
+
+    code = "invalid_request"
+
+    def __init__(self, *faults: FieldFault) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults: Sequence[FieldFault] = faults
+
+
+class MalformedBody(OtpError):
+    """The body is not JSON in UTF-8."""
+
+    code = "malformed_body"
+
+
+class Unauthenticated(OtpError):
+    """No API key, or one that is unknown or revoked."""
+
+    code = "unauthenticated"
+
+
+class ScopeMissing(OtpError):
+    """The API key is good, but not for this."""
+
+    code = "scope_missing"
+
+
+class NotFound(OtpError):
+    """Nothing by that id in this application. `what` is `challenge`, `enrollment`, `factor` or `key`."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"No such {what}.")
+        self.code = f"{what}_not_found"
+
+
+class ChallengeEnded(OtpError):
+    """The challenge is over; `status` says how. Start another."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This challenge is {status}. Start a new one.", extra={"status": status})
+        self.status = status
+        self.code = f"challenge_{status}"
+
+
+class AttemptsInFlight(OtpError):
+    """All attempts left are being checked at this moment by other requests."""
+
+    code = "attempts_in_flight"
+
+
+class NoOtherChannel(OtpError):
+    """There is no further channel to switch to; the present ones stay accepted."""
+
+    code = "no_other_channel"
+
+
+class NothingToResend(OtpError):
+    """The present channel sends nothing (`totp`, `backup_code`)."""
+
+    code = "nothing_to_resend"
+
+
+class ResendTooSoon(OtpError):
+    """The cool-down between two sends has not passed."""
+
+    code = "resend_too_soon"
+
+
+class SendsExhausted(OtpError):
+    """This challenge has sent as often as it may."""
+
+    code = "sends_exhausted"
+
+
+class CheckUnavailable(OtpError):
+    """The provider that made the code can't be asked. No attempt was counted; `accepts` says what works."""
+
+    code = "check_unavailable"
+
+
+class StateConflict(OtpError):
+    """Others kept changing the record; the request changed nothing."""
+
+    code = "state_conflict"
+
+
+class StoreUnavailable(OtpError):
+    """Redis can't be reached or can't write. Fails closed: nothing is approved."""
+
+    code = "store_unavailable"
+
+    def __init__(self, detail: str = "The state store is unavailable. Nothing was changed.") -> None:
+        super().__init__(detail, retry_after=1)
+
+
+class EnrollmentEnded(OtpError):
+    """The enrolment was confirmed, has expired or used up its attempts. Start another."""
+
+    code = "enrollment_ended"
+
+
+class IdempotencyKeyInvalid(OtpError):
+    """The `Idempotency-Key` header is not 1-255 visible ASCII characters."""
+
+    code = "idempotency_key_invalid"
+
+
+class IdempotencyKeyReused(OtpError):
+    """The same key came with another request (draft-ietf-httpapi-idempotency-key-header)."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyInUse(OtpError):
+    """The first request with this key is still running."""
+
+    code = "idempotency_key_in_use"
+
+
+class KeyUnusable(OtpError):
+    """A sealed record names a master key that is not configured, or does not open under it."""
+
+    code = "key_unusable"

@@ -1,0 +1,96 @@
+"""How a send can fail, and what a failure means for the challenge."""
+
+from enum import StrEnum
+
+
+class FailureClass(StrEnum):
+    """Whose fault a failed call is; decided once, at the provider's edge."""
+
+    PROVIDER_FAULT = "provider_fault"
+    THROTTLED = "throttled"
+    ACCOUNT = "account"
+    RECIPIENT = "recipient"
+    REQUEST = "request"
+
+
+class Reason(StrEnum):
+    """Why a channel is not, or no longer, the one to answer by."""
+
+    # Why a challenge left a channel: these are the reasons of switches.
+    MODE = "mode"
+    CIRCUIT_OPEN = "circuit_open"
+    PROVIDER_ERROR = "provider_error"
+    DEADLINE = "deadline"
+    UNDELIVERABLE = "undeliverable"
+    DELIVERY_FAILED = "delivery_failed"
+    NOT_DELIVERED = "not_delivered"
+    USER_REQUEST = "user_request"
+    DRILL = "drill"
+    # Why a channel could not serve in the first place, or serves no more: never a switch.
+    NOT_ENROLLED = "not_enrolled"
+    NOT_CONFIGURED = "not_configured"
+    NOT_ALLOWED = "not_allowed"
+    BELOW_MIN_ASSURANCE = "below_min_assurance"
+    FRAUD_SUSPECTED = "fraud_suspected"
+    ENDED = "ended"
+
+    @property
+    def moves_on(self) -> bool:
+        """Whether it is the reason of a switch."""
+        return self not in _UNUSABLE
+
+
+_UNUSABLE = frozenset(
+    {
+        Reason.NOT_ENROLLED,
+        Reason.NOT_CONFIGURED,
+        Reason.NOT_ALLOWED,
+        Reason.BELOW_MIN_ASSURANCE,
+        Reason.FRAUD_SUSPECTED,
+        Reason.ENDED,
+    }
+)
+
+
+class SendFailure(Exception):
+    """A provider did not take a message.
+
+    Attributes:
+        failure_class: whose fault it is.
+        reason: why the challenge moves on.
+        code: the provider's error code, or a word of ours (`timeout`, `connection`); never personal.
+        maybe_sent: the message may have left all the same (a time-out, a reset), so its code stays accepted.
+        fraud: the provider suspects toll fraud: no paid channel may follow.
+        remember_for: seconds during which this recipient need not be tried again.
+        remembered: nobody was asked now, since it was known from before.
+
+    """
+
+    def __init__(
+        self,
+        failure_class: FailureClass,
+        reason: Reason,
+        code: str,
+        *,
+        maybe_sent: bool = False,
+        fraud: bool = False,
+        remember_for: int = 0,
+        remembered: bool = False,
+    ) -> None:
+        super().__init__(f"{failure_class} ({code})")
+        self.failure_class = failure_class
+        self.reason = reason
+        self.code = code
+        self.maybe_sent = maybe_sent
+        self.fraud = fraud
+        self.remember_for = remember_for
+        self.remembered = remembered
+
+
+class CheckFailure(Exception):
+    """A provider could not say whether a code is right. Attributes as of `SendFailure`."""
+
+    def __init__(self, failure_class: FailureClass, code: str) -> None:
+        super().__init__(f"{failure_class} ({code})")
+        self.failure_class = failure_class
+        self.code = code

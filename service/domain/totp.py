@@ -1,0 +1,57 @@
+"""Time-based one-time passwords (RFC 6238), on pyotp."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pyotp
+
+from service.domain.codes import RandomBytes, same_code
+
+Algorithm = Literal["SHA1", "SHA256", "SHA512"]
+
+SECRET_BYTES = 20  # 160 bits, as RFC 4226 section 4 (R6) recommends
+PERIOD = 30  # seconds
+DIGITS = 6
+WINDOW = 1  # steps of clock drift and network delay, either way (RFC 6238 section 5.2)
+_DIGESTS: dict[str, Callable[..., Any]] = {
+    "SHA1": hashlib.sha1,
+    "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
+}
+
+
+def new_secret(random_bytes: RandomBytes) -> str:
+    """A fresh shared secret, base 32."""
+    return base64.b32encode(random_bytes(SECRET_BYTES)).decode()
+
+
+def matching_step(
+    secret: str,
+    code: str,
+    now_ms: int,
+    *,
+    algorithm: Algorithm = "SHA1",
+    digits: int = DIGITS,
+    period: int = PERIOD,
+) -> int | None:
+    """The time step whose code this is, or `None`.
+
+    The steps around the present one are all computed and compared in constant time. Whether the step was
+    used before is for the store to say, in the same step that uses it up.
+    """
+    otp = pyotp.TOTP(secret, digits=digits, digest=_DIGESTS[algorithm], interval=period)
+    present = now_ms // 1000 // period
+    found = None
+    for step in range(present - WINDOW, present + WINDOW + 1):
+        if same_code(code, otp.generate_otp(step)):
+            found = step
+    return found
+
+
+def provisioning_uri(secret: str, *, account: str, issuer: str) -> str:
+    """The `otpauth://` URI that authenticator apps read (Key URI format)."""
+    return pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD).provisioning_uri(
+        name=account, issuer_name=issuer
+    )

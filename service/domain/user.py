@@ -1,0 +1,56 @@
+"""A user: contacts and factors."""
+
+from dataclasses import dataclass
+
+from service.domain.channels import Channel
+from service.domain.contacts import Email, Phone
+from service.domain.totp import DIGITS, PERIOD, Algorithm
+
+
+@dataclass(frozen=True, slots=True)
+class TotpFactor:
+    """An enrolled authenticator app. Times in ms; `last_step` is the newest time step already used."""
+
+    id: str
+    secret: str
+    created_at: int
+    label: str | None = None
+    device_name: str | None = None
+    algorithm: Algorithm = "SHA1"
+    digits: int = DIGITS
+    period: int = PERIOD
+    last_step: int = 0
+    last_used_at: int = 0
+
+    def __repr__(self) -> str:
+        return f"TotpFactor({self.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What is known of one user of one application. `key` is the keyed hash that stands for the id."""
+
+    key: str
+    application: str
+    user_id: str
+    phone: Phone | None = None
+    email: Email | None = None
+    totp: tuple[TotpFactor, ...] = ()
+    backup_codes: tuple[str, ...] = ()  # keyed hashes
+    backup_codes_at: int = 0
+    version: int = 0
+
+    def enrolled(self, channel: Channel) -> bool:
+        """Whether the user can answer by a channel at all."""
+        match channel:
+            case Channel.TOTP:
+                return bool(self.totp)
+            case Channel.BACKUP_CODE:
+                return bool(self.backup_codes)
+            case Channel.EMAIL:
+                return self.email is not None
+            case _:
+                return self.phone is not None
+
+    def __repr__(self) -> str:
+        return f"User({self.key})"

@@ -1,0 +1,199 @@
+"""Walking a plan: from one channel to the next until one is ready."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from service.channels.base import DeliveryChannel, SendJob
+from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject, why_not
+from service.domain.channels import TRAITS, Channel
+from service.domain.errors import FieldFault, InvalidInput
+from service.domain.events import Event, challenge_event
+from service.domain.failures import FailureClass, Reason, SendFailure
+from service.telemetry import logs, metrics
+
+# Beyond the deadline of one send: what a second one may take, so that a hanging provider does not
+# make the user wait twice.
+SECOND_CHANCE = 0.8  # seconds
+SHORTEST_SEND = 0.1  # seconds; with less left, a send is not begun
+
+_log = logs.get("cascade")
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk: where it stands, what happened on it, and what it learned about providers.
+
+    Attributes:
+        claim: stores the challenge before a send is made, so that two requests never send twice; the
+            challenge comes back as stored.
+        now: ms, the time of the request.
+        until: `time.monotonic()` by which the walk must be over.
+    """
+
+    challenge: Challenge
+    subject: Subject
+    now: int
+    until: float
+    claim: Callable[[Challenge, list[Event]], Challenge]
+    events: list[Event] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)
+    fraud: bool = False
+
+    def prompt(self, channel: Channel, reason: Reason | None) -> None:
+        """The prompt moves."""
+        self._moved(self.challenge.prompting(channel, reason, self.now))
+
+    def sending(self, channel: Channel, reason: Reason | None) -> None:
+        """The prompt moves to a channel about to be sent to."""
+        self._moved(self.challenge.sending(channel, reason, self.now))
+        self.challenge = self.claim(self.challenge, self.events)
+
+    def _moved(self, changed: Challenge) -> None:
+        for switch in changed.switches[len(self.challenge.switches) :]:
+            self.events.append(
+                challenge_event(
+                    "switched",
+                    changed,
+                    self.now,
+                    source=switch.source,
+                    target=switch.to,
+                    reason=switch.reason,
+                )
+            )
+            metrics.SWITCHES.labels(switch.source, switch.to, switch.reason).inc()
+        self.challenge = changed
+
+
+class Cascade:
+    """Sends by the channels of a plan, in order, until one is ready."""
+
+    def __init__(self, channels: Mapping[Channel, DeliveryChannel], *, send_deadline: float) -> None:
+        self._channels = channels
+        self._send_deadline = send_deadline
+
+    @property
+    def configured(self) -> frozenset[Channel]:
+        """The channels this installation can carry."""
+        local = {channel for channel, traits in TRAITS.items() if not traits.delivered}
+        return frozenset(self._channels) | local
+
+    def begin(
+        self,
+        challenge: Challenge,
+        subject: Subject,
+        now: int,
+        claim: Callable[[Challenge, list[Event]], Challenge] = lambda challenge, _events: challenge,
+    ) -> Walk:
+        """Start a walk; its time runs from here."""
+        until = time.monotonic() + self._send_deadline + SECOND_CHANCE
+        return Walk(challenge, subject, now, until, claim)
+
+    def advance(self, walk: Walk, entries: Iterable[Entry], reason: Reason | None) -> bool:
+        """Try entries in order. Returns whether one of them is ready; the walk tells the rest.
+
+        Args:
+            walk: changed on the way.
+            entries: those of the plan that may be tried.
+            reason: why the challenge leaves its present channel.
+
+        Raises:
+            InvalidInput: the provider says that the request itself is wrong.
+        """
+        for entry in entries:
+            if entry.state == "skipped":
+                if walk.challenge.channel is None and entry.reason is not None and entry.reason.moves_on:
+                    walk.prompt(entry.channel, None)
+                    reason = entry.reason
+                continue
+            if not TRAITS[entry.channel].delivered:
+                walk.prompt(entry.channel, reason)
+                return True
+            if (obstacle := self._obstacle(walk, entry.channel)) is not None:
+                walk.challenge = walk.challenge.with_entry(entry.channel, state="skipped", reason=obstacle)
+                continue
+            failure = self.send(walk, entry.channel, reason)
+            if failure is None:
+                return True
+            reason = failure.reason
+        return False
+
+    def send(self, walk: Walk, channel: Channel, reason: Reason | None) -> SendFailure | None:
+        """Send by one channel; the failure, if it did.
+
+        Raises:
+            InvalidInput: the provider says that the request itself is wrong.
+        """
+        provider = TRAITS[channel].provider or "-"
+        walk.sending(channel, reason)
+        challenge, started = walk.challenge, time.monotonic()
+        job = SendJob(
+            challenge_id=challenge.id,
+            application=challenge.application,
+            subject=walk.subject,
+            locale=challenge.locale,
+            deadline=min(self._send_deadline, max(SHORTEST_SEND, walk.until - started)),
+            now=walk.now,
+            expires_at=challenge.expires_at,
+        )
+        told: dict[str, object] = {"provider": provider, "country": job.country}
+        try:
+            receipt = self._channels[channel].send(job)
+        except SendFailure as failure:
+            self._note_failure(walk, channel, provider, job, failure)
+            return failure
+        metrics.SEND_SECONDS.labels(provider, channel).observe(time.monotonic() - started)
+        metrics.SENDS.labels(provider, channel, job.country, "sent").inc()
+        walk.challenge = challenge.sent(channel, ref=receipt.ref, own_code=receipt.own_code)
+        walk.events.append(challenge_event("sent", walk.challenge, walk.now, ref=receipt.ref, **told))
+        return None
+
+    def _obstacle(self, walk: Walk, channel: Channel) -> Reason | None:
+        """Why a send would be in vain or must not be, from what this walk has seen."""
+        traits = TRAITS[channel]
+        if walk.fraud and traits.paid:
+            return Reason.FRAUD_SUSPECTED
+        if traits.provider in walk.down:
+            return Reason.PROVIDER_ERROR
+        if walk.challenge.sends >= MAX_SENDS:
+            return Reason.NOT_ALLOWED
+        if walk.until - time.monotonic() < SHORTEST_SEND:
+            return Reason.DEADLINE
+        return None
+
+    def _note_failure(
+        self, walk: Walk, channel: Channel, provider: str, job: SendJob, failure: SendFailure
+    ) -> None:
+        if failure.failure_class is FailureClass.REQUEST:
+            raise InvalidInput(
+                FieldFault(TRAITS[channel].contact or "channels", "the provider does not accept it")
+            )
+        if failure.failure_class in (FailureClass.PROVIDER_FAULT, FailureClass.ACCOUNT):
+            walk.down.add(provider)
+        walk.fraud = walk.fraud or failure.fraud
+        walk.challenge = walk.challenge.send_failed(
+            channel, failure.reason, maybe_sent=failure.maybe_sent, own_code=False
+        )
+        told = {
+            "provider": provider,
+            "country": job.country,
+            "failure_class": failure.failure_class.value,
+            "code": failure.code,
+            "remembered": failure.remembered,
+        }
+        walk.events.append(challenge_event("send_failed", walk.challenge, walk.now, **told))
+        metrics.SENDS.labels(provider, channel, job.country, failure.failure_class).inc()
+        metrics.SEND_FAILURES.labels(provider, channel, failure.failure_class, failure.code).inc()
+        _log.warning("send_failed", challenge=job.challenge_id, channel=channel, **told)
+
+
+def dead_end(challenge: Challenge, now: int) -> tuple[Challenge, Event]:
+    """End a challenge that no channel is left for, and say why loudly: event, log line, metric."""
+    why = why_not(challenge.entries)
+    failed = replace(challenge.dead_end(now), channel=None)
+    for channel, word in why.items():
+        metrics.DEAD_ENDS.labels(channel, word).inc()
+    _log.error("no_channel_left", challenge=challenge.id, user=challenge.user, why=why)
+    return failed, challenge_event("failed", failed, now, why=why)

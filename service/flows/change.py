@@ -1,0 +1,203 @@
+"""What can become of a running challenge: resend, switch, cancel, and what the worker does to it."""
+
+from collections.abc import Callable, Sequence
+
+from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject
+from service.domain.channels import TRAITS, Channel
+from service.domain.errors import (
+    FieldFault,
+    InvalidInput,
+    NoOtherChannel,
+    NotFound,
+    NothingToResend,
+    ResendTooSoon,
+    SendsExhausted,
+    StateConflict,
+)
+from service.domain.events import Event, challenge_event
+from service.domain.failures import Reason
+from service.flows.cascade import Cascade, Walk
+from service.flows.schedule import next_due
+from service.store.challenges import ChallengeStore
+
+_SAVE_TRIES = 5
+
+
+class ChangeChallenge:
+    """Changes running challenges. Every change is stored only on top of the state it was decided on."""
+
+    def __init__(
+        self,
+        challenges: ChallengeStore,
+        cascade: Cascade,
+        *,
+        clock: Callable[[], int],
+        delivery_deadline: int,
+    ) -> None:
+        self._challenges = challenges
+        self._cascade = cascade
+        self._clock = clock
+        self._delivery_deadline = delivery_deadline
+
+    def get(self, application: str | None, challenge_id: str) -> tuple[Challenge, Subject]:
+        """A challenge and whom it is about.
+
+        Raises:
+            NotFound: no such challenge in this application.
+        """
+        challenge = self._challenges.get(challenge_id, application)
+        if challenge is None:
+            raise NotFound("challenge")
+        return challenge, self._challenges.open(challenge)
+
+    def cancel(self, application: str, challenge_id: str) -> tuple[Challenge, Subject]:
+        """End it. Raises `ChallengeEnded` when it is over already."""
+        for _ in range(_SAVE_TRIES):
+            challenge, subject, now = self._pending(application, challenge_id)
+            canceled = challenge.canceled(now)
+            if self._challenges.save(
+                canceled, [challenge_event("canceled", canceled, now)], now=now, due_at=None
+            ):
+                return canceled.next_version(), subject
+        raise _conflict()
+
+    def resend(self, application: str, challenge_id: str) -> tuple[Challenge, Subject]:
+        """Send again by the present channel; what was sent before stays valid.
+
+        Raises:
+            NothingToResend: the present channel sends nothing.
+            ResendTooSoon: the cool-down has not passed.
+            SendsExhausted: the challenge has sent as often as it may.
+        """
+        challenge, subject, now = self._pending(application, challenge_id)
+        channel = challenge.channel
+        if channel is None or not TRAITS[channel].delivered:
+            raise NothingToResend("Nothing is sent for the present channel.")
+        self._require_send_allowed(challenge, now)
+        walk = self._walk(challenge, subject, now)
+        walk.events.append(challenge_event("resent", challenge, now))
+        failure = self._cascade.send(walk, channel, None)
+        if failure is not None:
+            self._cascade.advance(walk, _after(challenge, channel), failure.reason)
+        return self._store(walk), subject
+
+    def switch(self, application: str, challenge_id: str, named: Channel | None) -> tuple[Challenge, Subject]:
+        """Move the prompt on, or to a named channel.
+
+        Raises:
+            InvalidInput: the named channel can't serve in this challenge.
+            NoOtherChannel: nothing comes after the present one.
+            ResendTooSoon: the named channel was sent to a moment ago.
+        """
+        challenge, subject, now = self._pending(application, challenge_id)
+        candidates = self._named(challenge, named) if named else _after(challenge, challenge.channel)
+        if named is not None and named == challenge.channel:
+            return challenge, subject
+        if named is not None and TRAITS[named].delivered:
+            entry = candidates[0]
+            if entry.state == "sent" and now < challenge.resend_at:
+                # A code is on its way there already: only the prompt moves.
+                walk = self._walk(challenge, subject, now)
+                walk.prompt(named, Reason.USER_REQUEST)
+                return self._store(walk), subject
+            if entry.state != "waiting":
+                self._require_send_allowed(challenge, now)
+        if not candidates:
+            raise NoOtherChannel("There is no other channel to switch to.")
+        walk = self._walk(challenge, subject, now)
+        if not self._cascade.advance(walk, candidates, Reason.USER_REQUEST) and not walk.events:
+            raise NoOtherChannel("There is no other channel to switch to.")
+        return self._store(walk), subject
+
+    def deadline_passed(self, challenge_id: str) -> Challenge | None:
+        """The worker's part: expire it, or switch it since its message brought no answer in time.
+
+        Safe to call again after a crash at any point. Returns the challenge, `None` if it is gone.
+        """
+        challenge = self._challenges.get(challenge_id, None)
+        if challenge is None:
+            self._challenges.forget_due(challenge_id)
+            return None
+        now = self._clock()
+        if challenge.status == "pending" and now >= challenge.expires_at:
+            expired = challenge.expired(now)
+            event = challenge_event("expired", expired, now)
+            self._challenges.save(expired, [event], now=now, due_at=None)
+            return expired
+        if challenge.status != "pending":
+            self._challenges.forget_due(challenge_id)
+            return challenge
+        walk = self._walk(challenge, self._challenges.open(challenge), now)
+        present = challenge.entry(challenge.channel) if challenge.channel else None
+        if present is not None and present.state == "waiting" and TRAITS[present.channel].delivered:
+            # Its sender died between claiming the send and making it.
+            candidates: Sequence[Entry] = [present, *_after(challenge, present.channel)]
+            self._cascade.advance(walk, candidates, None)
+        elif present is not None and TRAITS[present.channel].delivered:
+            candidates = _after(challenge, present.channel)
+            if candidates:
+                walk.challenge = challenge.left(present.channel, Reason.NOT_DELIVERED)
+                self._cascade.advance(walk, candidates, Reason.NOT_DELIVERED)
+        return self._store(walk)
+
+    def _pending(self, application: str, challenge_id: str) -> tuple[Challenge, Subject, int]:
+        challenge, subject = self.get(application, challenge_id)
+        now = self._clock()
+        challenge.require_pending(now)
+        return challenge, subject, now
+
+    def _named(self, challenge: Challenge, named: Channel) -> list[Entry]:
+        entry = challenge.entry(named)
+        if entry is None or (entry.state == "skipped"):
+            raise InvalidInput(FieldFault("channel", f"{named} can't serve in this challenge"))
+        return [entry]
+
+    def _require_send_allowed(self, challenge: Challenge, now: int) -> None:
+        if challenge.sends >= MAX_SENDS:
+            raise SendsExhausted("This challenge has sent as often as it may.")
+        if now < challenge.resend_at:
+            seconds = -(-(challenge.resend_at - now) // 1000)
+            raise ResendTooSoon(f"Wait {seconds} s before asking for another message.", retry_after=seconds)
+
+    def _walk(self, challenge: Challenge, subject: Subject, now: int) -> Walk:
+        return self._cascade.begin(challenge, subject, now, claim=self._claim)
+
+    def _claim(self, challenge: Challenge, events: list[Event]) -> Challenge:
+        """Store the intent to send, so that of two requests at once only one sends."""
+        now = self._clock()
+        due_at = next_due(challenge, now, self._delivery_deadline)
+        if not self._challenges.save(challenge, events, now=now, due_at=due_at):
+            raise _conflict()
+        events.clear()
+        return challenge.next_version()
+
+    def _store(self, walk: Walk) -> Challenge:
+        """Store where a walk came to, on top of attempts made meanwhile."""
+        challenge = walk.challenge
+        for _ in range(_SAVE_TRIES):
+            now = self._clock()
+            due_at = next_due(challenge, now, self._delivery_deadline)
+            if challenge.channel is not None and not _after(challenge, challenge.channel):
+                due_at = challenge.expires_at
+            if self._challenges.save(challenge, walk.events, now=now, due_at=due_at):
+                return challenge.next_version()
+            fresh = self._challenges.get(challenge.id, None)
+            if fresh is None:
+                raise NotFound("challenge")
+            fresh.require_pending(now)
+            rebased = challenge.rebased(fresh)
+            if rebased is None:
+                break
+            challenge = rebased
+        raise _conflict()
+
+
+def _after(challenge: Challenge, channel: Channel | None) -> list[Entry]:
+    """The entries that may still be turned to, behind a channel in the plan's order."""
+    channels = [entry.channel for entry in challenge.entries]
+    start = channels.index(channel) + 1 if channel in channels else 0
+    return [entry for entry in challenge.entries[start:] if entry.state in ("waiting", "ready")]
+
+
+def _conflict() -> StateConflict:
+    return StateConflict("Somebody else changed this challenge at the same moment.", retry_after=1)

@@ -1,0 +1,176 @@
+"""Enrolling an authenticator app: nothing counts until a code has confirmed it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from service.channels.backup_code import hash_backup_code
+from service.domain.codes import RandomBytes, new_backup_codes, normalise_numeric
+from service.domain.errors import EnrollmentEnded, FieldFault, InvalidInput, NotFound, StateConflict
+from service.domain.events import Event
+from service.domain.totp import matching_step, new_secret
+from service.domain.user import TotpFactor, User
+from service.store import keys
+from service.store.enrollments import EnrollmentStore, PendingEnrollment
+from service.store.users import UserStore
+
+LIFE = 900_000  # ms to scan and confirm
+MAX_FACTORS = 10  # authenticator apps of one user
+_SAVE_TRIES = 5
+
+
+class Enroll:
+    """Enrols authenticator apps and manages what is enrolled."""
+
+    def __init__(
+        self,
+        users: UserStore,
+        enrollments: EnrollmentStore,
+        *,
+        codes_key: bytes,
+        clock: Callable[[], int],
+        random_bytes: RandomBytes,
+    ) -> None:
+        self._users = users
+        self._enrollments = enrollments
+        self._codes_key = codes_key
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def begin(
+        self, application: str, user_id: str, label: str | None, device_name: str | None
+    ) -> PendingEnrollment:
+        """A fresh secret to scan. The user's present apps go on working, confirmed or not."""
+        now = self._clock()
+        enrollment = PendingEnrollment(
+            id=keys.new_id("en", self._users.key(application, user_id), self._random_bytes(16)),
+            application=application,
+            user_id=user_id,
+            secret=new_secret(self._random_bytes),
+            label=label,
+            device_name=device_name,
+            expires_at=now + LIFE,
+        )
+        self._enrollments.put(enrollment, now)
+        return enrollment
+
+    def confirm(
+        self, application: str, enrollment_id: str, code: str
+    ) -> tuple[TotpFactor, tuple[str, ...] | None]:
+        """Make the app a factor; with a user's first one come backup codes, to be shown once.
+
+        Raises:
+            NotFound: no such enrolment, or it has expired.
+            EnrollmentEnded: it was confirmed already.
+            InvalidInput: the code is not the app's present one.
+        """
+        enrollment = self._enrollments.get(enrollment_id, application)
+        if enrollment is None:
+            raise NotFound("enrollment")
+        now = self._clock()
+        numeric = normalise_numeric(code)
+        step = matching_step(enrollment.secret, numeric, now) if numeric else None
+        if step is None:
+            raise InvalidInput(
+                FieldFault("code", "not the app's present code; if it keeps failing, check the phone's clock")
+            )
+        factor = TotpFactor(
+            id=enrollment.id.replace("en_", "fa_", 1),
+            secret=enrollment.secret,
+            label=enrollment.label,
+            device_name=enrollment.device_name,
+            created_at=now,
+            last_step=step,  # the confirming code can't be used to log in
+        )
+
+        def add(user: User) -> tuple[User, tuple[str, ...] | None, list[Event]]:
+            if any(known.id == factor.id for known in user.totp):
+                raise EnrollmentEnded("This enrolment was confirmed already.")
+            if len(user.totp) >= MAX_FACTORS:
+                raise InvalidInput(
+                    FieldFault("user_id", f"has {MAX_FACTORS} authenticator apps; remove one first")
+                )
+            added = replace(user, totp=(*user.totp, factor))
+            fresh = None
+            if not user.totp and not user.backup_codes:
+                added, fresh = self._with_backup_codes(added, now)
+            return added, fresh, [_event("factor.enrolled", user, now, factor=factor.id, type="totp")]
+
+        backup_codes = self._change(application, enrollment.user_id, add)
+        self._enrollments.delete(enrollment.id)
+        return factor, backup_codes
+
+    def user(self, application: str, user_id: str) -> User:
+        """What a user has; one never seen before has nothing."""
+        return self._users.get(application, user_id)
+
+    def remove(self, application: str, user_id: str, factor_id: str) -> None:
+        """Forget an app. Raises `NotFound`."""
+        now = self._clock()
+
+        def drop(user: User) -> tuple[User, None, list[Event]]:
+            kept = tuple(factor for factor in user.totp if factor.id != factor_id)
+            if len(kept) == len(user.totp):
+                raise NotFound("factor")
+            return replace(user, totp=kept), None, [_event("factor.removed", user, now, factor=factor_id)]
+
+        self._change(application, user_id, drop)
+
+    def new_backup_codes(self, application: str, user_id: str) -> tuple[str, ...]:
+        """Ten fresh codes; the old ones are void."""
+        now = self._clock()
+
+        def renew(user: User) -> tuple[User, tuple[str, ...], list[Event]]:
+            renewed, fresh = self._with_backup_codes(user, now)
+            return renewed, fresh, [_event("backup_codes.renewed", user, now)]
+
+        codes = self._change(application, user_id, renew)
+        return codes or ()
+
+    def set_contacts(self, application: str, user_id: str, **contacts: object) -> User:
+        """Set `phone` and `email`; what is not named stays, `None` removes."""
+        now = self._clock()
+
+        def put(user: User) -> tuple[User, None, list[Event]]:
+            changed = replace(user, **contacts)  # type: ignore[arg-type]
+            return changed, None, [_event("contacts.changed", user, now, fields=sorted(contacts))]
+
+        self._change(application, user_id, put)
+        return self._users.get(application, user_id)
+
+    def forget(self, application: str, user_id: str) -> None:
+        """Remove a user with everything enrolled."""
+        for _ in range(_SAVE_TRIES):
+            user = self._users.get(application, user_id)
+            if user.version == 0:
+                return
+            if self._users.delete(user, [_event("user.deleted", user, self._clock())]):
+                return
+        raise _conflict()
+
+    def _with_backup_codes(self, user: User, now: int) -> tuple[User, tuple[str, ...]]:
+        fresh = new_backup_codes(self._random_bytes)
+        hashes = tuple(
+            hashed for code in fresh if (hashed := hash_backup_code(self._codes_key, user.application, code))
+        )
+        return replace(user, backup_codes=hashes, backup_codes_at=now), fresh
+
+    def _change(
+        self,
+        application: str,
+        user_id: str,
+        change: Callable[[User], tuple[User, tuple[str, ...] | None, list[Event]]],
+    ) -> tuple[str, ...] | None:
+        """Apply a change to a user as it is now; again when it changed meanwhile."""
+        for _ in range(_SAVE_TRIES):
+            changed, result, events = change(self._users.get(application, user_id))
+            if self._users.save(changed, events):
+                return result
+        raise _conflict()
+
+
+def _event(kind: str, user: User, at: int, **data: object) -> Event:
+    return Event(kind, at, {"application": user.application, "user": user.key, **data})
+
+
+def _conflict() -> StateConflict:
+    return StateConflict("Somebody else changed this user at the same moment.", retry_after=1)

@@ -1,0 +1,139 @@
+"""Starting a challenge: load what the user has and the mode, plan, walk the plan, store. Two round trips."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as struct_replace
+
+from service.domain.challenge import MAX_ATTEMPTS, Challenge, Subject
+from service.domain.channels import Assurance, Channel
+from service.domain.codes import RandomBytes
+from service.domain.contacts import Email, Phone
+from service.domain.errors import StateConflict
+from service.domain.events import challenge_event
+from service.domain.mode import Mode, effective
+from service.domain.plan import build_plan, presentable
+from service.domain.user import User
+from service.flows.cascade import Cascade, dead_end
+from service.flows.schedule import next_due
+from service.store import keys
+from service.store.challenges import ChallengeStore
+from service.store.modes import ModeStore
+from service.store.redis import Store
+from service.store.users import UserStore
+from service.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """What a caller asks for. Contacts given here are used for this challenge instead of the kept ones."""
+
+    application: str
+    user_id: str
+    phone: Phone | None = None
+    email: Email | None = None
+    channels: Sequence[Channel] | None = None
+    locale: str = "en"
+    action: str | None = None
+    client_ip: str | None = None
+    metadata: Mapping[str, str] | None = None
+    min_assurance: Assurance = "aal1"
+
+
+class StartChallenge:
+    """Starts challenges."""
+
+    def __init__(
+        self,
+        store: Store,
+        users: UserStore,
+        modes: ModeStore,
+        challenges: ChallengeStore,
+        cascade: Cascade,
+        *,
+        clock: Callable[[], int],
+        random_bytes: RandomBytes,
+        ttl: int,
+        delivery_deadline: int,
+    ) -> None:
+        self._store = store
+        self._users = users
+        self._modes = modes
+        self._challenges = challenges
+        self._cascade = cascade
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._ttl = ttl
+        self._delivery_deadline = delivery_deadline
+
+    def __call__(self, request: StartRequest) -> tuple[Challenge, Subject]:
+        """Start one; it may have ended in `failed` when it comes back.
+
+        Raises:
+            InvalidInput: the provider refuses the number as such; nothing was stored.
+            StoreUnavailable: Redis can't be reached.
+        """
+        now = self._clock()
+        user, mode = self._load(request, now)
+        entries = build_plan(
+            user,
+            requested=request.channels,
+            configured=self._cascade.configured,
+            min_assurance=request.min_assurance,
+            mode=mode,
+        )
+        subject = Subject(
+            request.user_id,
+            user.phone,
+            user.email,
+            request.action,
+            request.client_ip,
+            dict(request.metadata) if request.metadata else None,
+        )
+        challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
+        planned = Challenge(
+            id=challenge_id,
+            application=request.application,
+            user=user.key,
+            sealed=self._challenges.seal(challenge_id, subject),
+            locale=request.locale,
+            min_assurance=request.min_assurance,
+            status="pending",
+            entries=entries,
+            created_at=now,
+            expires_at=now + self._ttl,
+            max_attempts=MAX_ATTEMPTS,
+        )
+        walk = self._cascade.begin(planned, subject, now)
+        ready = self._cascade.advance(walk, entries, None)
+        challenge, events = walk.challenge, walk.events
+        if ready:
+            shown = presentable(challenge.entries, requested=request.channels is not None)
+            challenge = struct_replace(challenge, entries=shown)
+        events.insert(0, challenge_event("created", challenge, now))
+        if not ready:
+            challenge, failed = dead_end(challenge, now)
+            events.append(failed)
+        due_at = next_due(challenge, self._clock(), self._delivery_deadline)
+        if not self._challenges.save(challenge, events, now=now, due_at=due_at):
+            raise StateConflict("A challenge with this id exists.")  # 128 random bits came twice
+        metrics.CHALLENGES.labels(challenge.status).inc()
+        return challenge.next_version(), subject
+
+    def _load(self, request: StartRequest, now: int) -> tuple[User, Mode]:
+        user_key = self._users.key(request.application, request.user_id)
+        raw_user, raw_modes = self._store.batch(
+            [self._users.load_command(user_key), self._modes.load_command()]
+        )
+        if raw_user:
+            user = self._users.decode(user_key, raw_user)
+        else:
+            user = User(user_key, request.application, request.user_id)
+        user = replace(user, phone=request.phone or user.phone, email=request.email or user.email)
+        setting = effective(
+            self._modes.decode(raw_modes),
+            request.application,
+            user.phone.calling_code if user.phone else None,
+            now,
+        )
+        return user, setting.mode if setting else Mode.AUTO

@@ -1,0 +1,59 @@
+"""The WSGI application."""
+
+import re
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+
+from service.app import Services
+from service.http import challenges, enrollments, ops, problems, public, users
+from service.telemetry import logs, metrics
+
+MAX_BODY = 64 * 1024  # bytes
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_log = logs.get("http")
+
+
+def create_app(services: Services) -> Flask:
+    """An application on these services."""
+    app = Flask("service.http", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.url_map.merge_slashes = False  # a user id may hold two
+    app.url_map.strict_slashes = False
+    app.extensions["otp"] = services
+    problems.register(app)
+    for blueprint in (challenges.api, enrollments.api, users.api, ops.api, public.api):
+        app.register_blueprint(blueprint)
+    app.before_request(_begin)
+    app.after_request(_end)
+    return app
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    g.started = time.monotonic()
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    # The route's template, never the path: paths hold user ids.
+    route = request.url_rule.rule if request.url_rule is not None else "-"
+    seconds = time.monotonic() - g.started
+    metrics.REQUESTS.labels(route, request.method if request.url_rule else "-", response.status_code).inc()
+    metrics.REQUEST_SECONDS.labels(route, request.method if request.url_rule else "-").observe(seconds)
+    if response.status_code >= 500:
+        _log.warning(
+            "request",
+            route=route,
+            method=request.method,
+            status=response.status_code,
+            seconds=round(seconds, 3),
+            request_id=g.request_id,
+            key=g.get("key_id"),
+        )
+    return response

@@ -1,0 +1,192 @@
+"""`/v1/challenges`."""
+
+import time
+
+from flask import Blueprint, request
+
+from service.domain.api_keys import Scope
+from service.domain.challenge import Challenge, Subject
+from service.domain.contacts import Email, Phone
+from service.domain.errors import FieldFault, InvalidInput
+from service.flows.start import StartRequest
+from service.http.endpoint import Answer, Call, endpoint
+from service.http.schemas import (
+    ChallengeView,
+    EmptyRequest,
+    StartChallengeRequest,
+    SwitchRequest,
+    VerifyRequest,
+    VerifyView,
+)
+from service.http.views import challenge_view, verdict_view
+from service.i18n import negotiate
+
+MAX_WAIT = 60  # seconds
+LOOK_AGAIN = 5.0  # seconds between looks while nobody reports a change
+
+api = Blueprint("challenges", __name__)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/challenges",
+    scope=Scope.CHALLENGES,
+    body=StartChallengeRequest,
+    answers={201: ChallengeView},
+)
+def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
+    """Start a challenge: send a code, or fall back."""
+    asked = call.body
+    challenge, subject = call.services.start(
+        StartRequest(
+            application=call.caller.application,
+            user_id=asked.user_id,
+            phone=Phone.parse(asked.phone) if asked.phone is not None else None,
+            email=Email.parse(asked.email) if asked.email is not None else None,
+            channels=asked.channels,
+            locale=negotiate([asked.locale] if asked.locale else request.accept_languages.values()),
+            action=asked.action,
+            client_ip=asked.client_ip,
+            metadata=asked.metadata,
+            min_assurance=asked.min_assurance or "aal1",
+        )
+    )
+    answer = _answer(call, challenge, subject, status=201)
+    return Answer(answer.body, 201, {**answer.headers, "Location": f"/v1/challenges/{challenge.id}"})
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/challenges/{id}",
+    scope=Scope.CHALLENGES,
+    answers={200: ChallengeView},
+    errors=(404,),
+    query={
+        "wait": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_WAIT,
+            "description": "Seconds to wait for a change: from what `If-None-Match` names, else from now",
+        }
+    },
+)
+def get_challenge(call: Call[EmptyRequest]) -> Answer:
+    """Read a challenge; with `wait`, once it has changed."""
+    wait = _wait()
+    challenge, subject = call.services.change.get(call.caller.application, call.path["id"])
+    if wait:
+        challenge, subject = _wait_for_change(call, challenge, subject, wait)
+    return _answer(call, challenge, subject)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/challenges/{id}/verify",
+    scope=Scope.CHALLENGES,
+    body=VerifyRequest,
+    answers={200: VerifyView},
+    errors=(404, 409, 410),
+)
+def verify_challenge(call: Call[VerifyRequest]) -> Answer:
+    """Check a code. A wrong one is an answer, not an error."""
+    verdict = call.services.verify(
+        call.caller.application, call.path["id"], call.body.code, call.body.channel
+    )
+    return Answer(verdict_view(call.services, verdict))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/challenges/{id}/resend",
+    scope=Scope.CHALLENGES,
+    body=EmptyRequest,
+    answers={200: ChallengeView},
+    errors=(404, 409, 410, 429),
+)
+def resend_challenge(call: Call[EmptyRequest]) -> Answer:
+    """Send again by the present channel. Earlier codes stay valid."""
+    return _answer(call, *call.services.change.resend(call.caller.application, call.path["id"]))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/challenges/{id}/switch",
+    scope=Scope.CHALLENGES,
+    body=SwitchRequest,
+    answers={200: ChallengeView},
+    errors=(404, 409, 410, 429),
+)
+def switch_challenge(call: Call[SwitchRequest]) -> Answer:
+    """Switch to the next channel, or to a named one."""
+    changed = call.services.change.switch(call.caller.application, call.path["id"], call.body.channel)
+    return _answer(call, *changed)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/challenges/{id}/cancel",
+    scope=Scope.CHALLENGES,
+    body=EmptyRequest,
+    answers={200: ChallengeView},
+    errors=(404, 409, 410),
+)
+def cancel_challenge(call: Call[EmptyRequest]) -> Answer:
+    """End a challenge."""
+    return _answer(call, *call.services.change.cancel(call.caller.application, call.path["id"]))
+
+
+def _answer(
+    call: Call[EmptyRequest] | Call[StartChallengeRequest] | Call[SwitchRequest],
+    challenge: Challenge,
+    subject: Subject,
+    status: int = 200,
+) -> Answer:
+    view = challenge_view(call.services, challenge, subject)
+    return Answer(view, status, {"ETag": _etag(challenge, view["status"])})
+
+
+def _etag(challenge: Challenge, status: str) -> str:
+    """Changes with every stored change, and when the challenge expires."""
+    return f'"{challenge.version}-{status}"'
+
+
+def _wait() -> int:
+    text = request.args.get("wait")
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= MAX_WAIT):
+        raise InvalidInput(FieldFault("wait", f"expected whole seconds, 0 to {MAX_WAIT}"))
+    return int(text)
+
+
+def _wait_for_change(
+    call: Call[EmptyRequest], challenge: Challenge, subject: Subject, wait: int
+) -> tuple[Challenge, Subject]:
+    services = call.services
+
+    def etag() -> str:
+        return _etag(challenge, challenge.status_at(services.core.clock()))
+
+    known = request.headers.get("If-None-Match") or etag()
+    until = time.monotonic() + wait
+    event = services.changes.register(challenge.id)
+    try:
+        # Registered first, read afterwards: a change in between is not missed.
+        while True:
+            challenge, subject = services.change.get(call.caller.application, challenge.id)
+            if etag() != known or challenge.status_at(services.core.clock()) != "pending":
+                return challenge, subject
+            left = until - time.monotonic()
+            if left <= 0:
+                return challenge, subject
+            expires_in = (challenge.expires_at - services.core.clock()) / 1000
+            event.wait(max(0.01, min(left, LOOK_AGAIN, expires_in)))
+            event.clear()
+    finally:
+        services.changes.unregister(challenge.id, event)

@@ -1,0 +1,159 @@
+"""How an endpoint is declared: once, for routing, validation, authorisation and the API's description.
+
+@endpoint(api, "POST", "/v1/things", scope=Scope.OPS, body=ThingRequest, answers={201: ThingView})
+def make(call: Call[ThingRequest]) -> Answer: ...
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Generic, TypeVar
+
+from flask import Blueprint, Response, current_app, g, request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from service.app import Services
+from service.domain.api_keys import ApiKey, Scope
+from service.domain.errors import InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
+from service.http import idempotency
+from service.http.problems import as_domain_error
+from service.http.schemas import UserId
+
+B = TypeVar("B", bound=BaseModel)
+_USER_ID = TypeAdapter(UserId)
+_JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B]):
+    """One authorised, valid request."""
+
+    services: Services
+    caller: ApiKey
+    body: B
+    path: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: a body as JSON, or none."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An endpoint as the API's description needs it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    scope: Scope | None
+    body: type[BaseModel] | None
+    answers: Mapping[int, type[BaseModel] | None]
+    errors: tuple[int, ...]
+    query: Mapping[str, Mapping[str, object]]
+
+
+OPERATIONS: list[Operation] = []
+
+
+def endpoint(
+    blueprint: Blueprint,
+    method: str,
+    path: str,
+    *,
+    scope: Scope,
+    answers: Mapping[int, type[BaseModel] | None],
+    body: type[BaseModel] | None = None,
+    errors: tuple[int, ...] = (),
+    query: Mapping[str, Mapping[str, object]] | None = None,
+) -> Callable[[Callable[[Call[Any]], Answer]], Callable[..., Response]]:
+    """Declare an endpoint.
+
+    Args:
+        blueprint: where it is registered.
+        method: `GET`, `POST`, ...
+        path: with `{name}` for variables.
+        scope: what the API key must be good for.
+        answers: the answers' models by status; `None` for an empty one.
+        body: the request's model, for methods that have a body.
+        errors: statuses of its own errors; those of all endpoints need not be named.
+        query: parameters of the query, as OpenAPI schemas.
+    """
+
+    def declare(handler: Callable[[Call[Any]], Answer]) -> Callable[..., Response]:
+        summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        OPERATIONS.append(
+            Operation(method, path, handler.__name__, summary, scope, body, answers, errors, query or {})
+        )
+
+        @wraps(handler)
+        def view(**path_values: str) -> Response:
+            services: Services = current_app.extensions["otp"]
+            caller = _authenticate(services, scope)
+            if "user_id" in path_values:
+                path_values["user_id"] = _user_id(path_values["user_id"])
+            raw = request.get_data(cache=True)  # bounded by MAX_CONTENT_LENGTH
+
+            def answer() -> Response:
+                parsed = _parse(body, raw) if body is not None else None
+                return _render(handler(Call(services, caller, parsed, path_values)))
+
+            if method != "POST":
+                return answer()
+            return idempotency.once(services, caller, raw, answer)
+
+        # A user id may hold anything, slashes too.
+        rule = re.sub(r"\{(\w+)\}", lambda m: f"<{'path:' * (m[1] == 'user_id')}{m[1]}>", path)
+        blueprint.add_url_rule(
+            rule, handler.__name__, view, methods=[method], provide_automatic_options=False
+        )
+        return view
+
+    return declare
+
+
+def _authenticate(services: Services, scope: Scope) -> ApiKey:
+    kind, _, presented = request.headers.get("Authorization", "").partition(" ")
+    presented = presented.strip()
+    if kind.lower() != "bearer" or not presented or len(presented) > 512:
+        raise Unauthenticated("Send an API key: 'Authorization: Bearer <key>'.")
+    caller = services.api_keys.find(presented)
+    if caller is None:
+        raise Unauthenticated("This API key is unknown or was revoked.")
+    g.key_id = caller.id
+    if scope not in caller.scopes:
+        raise ScopeMissing(f"This API key lacks the scope {scope}.")
+    return caller
+
+
+def _parse(model: type[BaseModel], raw: bytes) -> BaseModel:
+    if raw and request.mimetype not in (_JSON, ""):
+        raise MalformedBody(f"Send the body as {_JSON}.")
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        raise as_domain_error(error) from None
+
+
+def _user_id(text: str) -> str:
+    try:
+        return _USER_ID.validate_python(text)
+    except ValidationError as error:
+        fault = as_domain_error(error)
+        if isinstance(fault, InvalidInput):
+            fault = InvalidInput(*(type(f)("user_id", f.message) for f in fault.faults))
+        raise fault from None
+
+
+def _render(answer: Answer) -> Response:
+    if answer.body is None:
+        return Response(status=answer.status, headers=dict(answer.headers))
+    payload = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
+    return Response(payload, answer.status, dict(answer.headers), content_type=_JSON)

@@ -1,0 +1,74 @@
+"""`/v1/enrollments`."""
+
+from io import BytesIO
+
+import segno
+from flask import Blueprint
+
+from service.domain.api_keys import Scope
+from service.domain.totp import provisioning_uri
+from service.http.endpoint import Answer, Call, endpoint
+from service.http.schemas import ConfirmRequest, ConfirmView, EnrollmentView, EnrollRequest
+from service.http.views import factor_view, time_view
+
+api = Blueprint("enrollments", __name__)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/enrollments",
+    scope=Scope.ENROLLMENTS,
+    body=EnrollRequest,
+    answers={201: EnrollmentView},
+)
+def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
+    """Begin to enrol an authenticator app."""
+    asked = call.body
+    enrollment = call.services.enroll.begin(
+        call.caller.application, asked.user_id, asked.label, asked.device_name
+    )
+    uri = provisioning_uri(
+        enrollment.secret,
+        account=asked.label or asked.user_id,
+        issuer=call.services.core.settings.issuer,
+    )
+    return Answer(
+        {
+            "id": enrollment.id,
+            "secret": enrollment.secret,
+            "otpauth_uri": uri,
+            "qr_svg": _qr_svg(uri),
+            "enrollment_url": None,
+            "expires_at": time_view(enrollment.expires_at),
+        },
+        201,
+    )
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/enrollments/{id}/confirm",
+    scope=Scope.ENROLLMENTS,
+    body=ConfirmRequest,
+    answers={200: ConfirmView},
+    errors=(404, 409),
+)
+def confirm_enrollment(call: Call[ConfirmRequest]) -> Answer:
+    """Confirm with a code from the app."""
+    factor, backup_codes = call.services.enroll.confirm(
+        call.caller.application, call.path["id"], call.body.code
+    )
+    view: dict[str, object] = {"factor": factor_view(factor)}
+    if backup_codes is not None:
+        view["backup_codes"] = backup_codes
+    return Answer(view)
+
+
+def _qr_svg(uri: str) -> str:
+    out = BytesIO()
+    segno.make(uri, error="m", micro=False).save(
+        out, kind="svg", scale=4, border=4, xmldecl=False, light="#fff"
+    )
+    return out.getvalue().decode()

@@ -1,0 +1,126 @@
+"""Errors as HTTP: RFC 9457 problem details, and the one mapping from the domain's codes to statuses."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Flask, Response, g
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from service.domain import errors
+from service.domain.errors import FieldFault, InvalidInput, MalformedBody, OtpError
+from service.telemetry import logs
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUSES: Mapping[type[OtpError], int] = {
+    errors.InvalidInput: 422,
+    errors.MalformedBody: 400,
+    errors.Unauthenticated: 401,
+    errors.ScopeMissing: 403,
+    errors.NotFound: 404,
+    errors.AttemptsInFlight: 409,
+    errors.NoOtherChannel: 409,
+    errors.NothingToResend: 409,
+    errors.StateConflict: 409,
+    errors.EnrollmentEnded: 409,
+    errors.ResendTooSoon: 429,
+    errors.SendsExhausted: 429,
+    errors.CheckUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    errors.IdempotencyKeyInvalid: 400,
+    errors.IdempotencyKeyReused: 422,
+    errors.IdempotencyKeyInUse: 409,
+    errors.KeyUnusable: 500,
+}
+# An ended challenge is gone when no one can bring it back (410), else in conflict with the request (409).
+_GONE = {"expired", "locked"}
+
+_log = logs.get("http")
+
+
+def status_of(error: OtpError) -> int:
+    """The HTTP status of a domain error."""
+    if isinstance(error, errors.ChallengeEnded):
+        return 410 if error.status in _GONE else 409
+    return STATUSES[type(error)]
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    retry_after: int | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> Response:
+    """A problem document."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": g.get("request_id"),
+        **(extra or {}),
+    }
+    response = Response(json.dumps(body), status, content_type=CONTENT_TYPE)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="otp-fallback"'
+    return response
+
+
+def domain_problem(error: OtpError) -> Response:
+    """The problem document of a domain error."""
+    extra = dict(error.extra)
+    if isinstance(error, InvalidInput):
+        extra["errors"] = [{"field": f.field, "message": f.message} for f in error.faults]
+    status = status_of(error)
+    if status >= 500:
+        _log.error("request_failed", code=error.code, request_id=g.get("request_id"))
+    return problem(status, error.code, error.detail, retry_after=error.retry_after, extra=extra)
+
+
+def as_domain_error(error: ValidationError) -> OtpError:
+    """What pydantic found, in our words: which field, what was expected."""
+    faults = []
+    for fault in error.errors(include_url=False, include_input=False):
+        if fault["type"] == "json_invalid":
+            return MalformedBody("The body is not valid JSON in UTF-8.")
+        field = ".".join(str(part) for part in fault["loc"]) or "body"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "unknown field"
+        faults.append(FieldFault(field, message))
+    return InvalidInput(*faults)
+
+
+def register(app: Flask) -> None:
+    """Answer every error of an application as a problem document."""
+
+    @app.errorhandler(OtpError)
+    def _domain(error: OtpError) -> Response:
+        return domain_problem(error)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def _too_large(_error: RequestEntityTooLarge) -> Response:
+        limit = app.config["MAX_CONTENT_LENGTH"]
+        return problem(413, "body_too_large", f"The body is larger than {limit} bytes.")
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = HTTPStatus(status).name.lower()
+        answer = problem(status, code, HTTPStatus(status).description or HTTPStatus(status).phrase)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(Exception)
+    def _unexpected(error: Exception) -> Response:
+        _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
+        return problem(500, "internal_error", "Something went wrong here. It was logged.")

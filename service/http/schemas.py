@@ -1,0 +1,345 @@
+"""Requests and answers of API v1. The models validate what comes in and describe both in `openapi.yaml`."""
+
+import ipaddress
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from service.domain.channels import Assurance, Channel
+from service.domain.mode import Mode
+from service.i18n import is_tag
+
+CALLING_CODE = r"^\+[1-9][0-9]{0,2}$"
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text) or "\ufffd" in text:
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _language(text: str) -> str:
+    if not is_tag(text):
+        raise ValueError("expected a language tag such as en or pt-BR")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("expected an IPv4 or IPv6 address") from None
+
+
+def _distinct(channels: list[Channel]) -> list[Channel]:
+    if len(set(channels)) != len(channels):
+        raise ValueError("must not name a channel twice")
+    return channels
+
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+Value = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)]
+Code = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    AfterValidator(_printable),
+    Field(description="Digits, or a backup code; blanks and hyphens do not count", examples=["123456"]),
+]
+PhoneText = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    AfterValidator(_printable),
+    Field(description="International form (E.164)", examples=["+14155550123"]),
+]
+EmailText = Annotated[
+    str, StringConstraints(max_length=254), AfterValidator(_printable), Field(examples=["alice@example.com"])
+]
+Locale = Annotated[str, AfterValidator(_language), Field(description="BCP 47", examples=["pt-BR"])]
+Country = Annotated[
+    str, StringConstraints(pattern=CALLING_CODE), Field(description="Calling code", examples=["+91"])
+]
+SwitchReason = Literal[
+    "mode",
+    "circuit_open",
+    "provider_error",
+    "deadline",
+    "undeliverable",
+    "delivery_failed",
+    "not_delivered",
+    "user_request",
+    "drill",
+]
+Time = Annotated[datetime, Field(description="RFC 3339, UTC")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# Challenges
+
+
+class StartChallengeRequest(_Request):
+    """Whom to ask for a second factor, and how."""
+
+    user_id: UserId
+    phone: PhoneText | None = None
+    email: EmailText | None = None
+    channels: (
+        Annotated[
+            list[Annotated[Channel, Field(strict=False)]],
+            Field(min_length=1, max_length=len(Channel), description="In order; unset: what the user has"),
+            AfterValidator(_distinct),
+        ]
+        | None
+    ) = None
+    locale: Locale | None = None
+    action: Annotated[Short, Field(description="What it is for", examples=["login"])] | None = None
+    client_ip: Annotated[str, AfterValidator(_address), Field(examples=["203.0.113.7"])] | None = None
+    metadata: (
+        Annotated[dict[Short, Value], Field(max_length=10, description="Given back as it came")] | None
+    ) = None
+    min_assurance: Annotated[Assurance, Field(description="Channels below it are left out")] | None = None
+
+
+class VerifyRequest(_Request):
+    """A code, and the channel that it must be from; unset: any that is accepted."""
+
+    code: Code
+    channel: Annotated[Channel, Field(strict=False)] | None = None
+
+
+class SwitchRequest(_Request):
+    """The channel to switch to; unset: the next of the plan."""
+
+    channel: Annotated[Channel, Field(strict=False)] | None = None
+
+
+class EmptyRequest(_Request):
+    """Nothing."""
+
+
+class ChannelView(_Answer):
+    """One channel of a challenge."""
+
+    channel: Channel
+    state: Literal["waiting", "sent", "ready", "failed", "skipped"]
+    reason: Annotated[str | None, Field(description="Why it failed or was skipped")] = None
+    to: Annotated[str | None, Field(description="Masked", examples=["+1415***0123"])] = None
+
+
+class SwitchView(_Answer):
+    """The prompt moved."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    source: Annotated[Channel, Field(alias="from")]
+    to: Channel
+    reason: SwitchReason
+    at: Time
+
+
+class NoticeView(_Answer):
+    """What to tell the user."""
+
+    code: str
+    message: Annotated[str, Field(description="In the request's language")]
+
+
+class ChallengeView(_Answer):
+    """A challenge. `channel` is the prompt to show now; codes of all that `accepts` lists are accepted."""
+
+    id: Annotated[str, Field(examples=["ch_07Qm3x0iT6cZ7b2hM0Yw1zBA"])]
+    status: Literal["pending", "approved", "expired", "locked", "canceled", "failed"]
+    channel: Channel | None
+    accepts: list[Channel]
+    channels: list[ChannelView]
+    switches: list[SwitchView]
+    notice: NoticeView | None
+    attempts_remaining: int
+    created_at: Time
+    expires_at: Time
+    resend_after: Annotated[Time | None, Field(description="When `/resend` may be called")]
+    action: str | None = None
+    metadata: dict[str, str] | None = None
+    approved_by: Channel | None = None
+    amr: Annotated[list[Literal["otp", "sms", "tel"]] | None, Field(description="RFC 8176")] = None
+    assurance: Annotated[Assurance | None, Field(description="NIST SP 800-63B-4")] = None
+    restricted: Annotated[bool | None, Field(description="A restricted authenticator there")] = None
+    proof: Annotated[str | None, Field(description="JWT (EdDSA), for 5 minutes after the approval")] = None
+
+
+class VerifyView(_Answer):
+    """Whether the code was right. A wrong one is no error."""
+
+    valid: bool
+    status: Literal["pending", "approved", "expired", "locked", "canceled", "failed"]
+    channel: Annotated[Channel | None, Field(description="Whose code it was")] = None
+    attempts_remaining: int
+    amr: list[Literal["otp", "sms", "tel"]] | None = None
+    assurance: Assurance | None = None
+    restricted: bool | None = None
+    proof: str | None = None
+    notice: NoticeView | None = None
+
+
+# Enrolment
+
+
+class EnrollRequest(_Request):
+    """Who enrols an authenticator app."""
+
+    user_id: UserId
+    label: Annotated[Label, Field(description="The account's name in the app; unset: the user id")] | None = (
+        None
+    )
+    device_name: Annotated[Short, Field(description="To tell several apps apart")] | None = None
+
+
+class EnrollmentView(_Answer):
+    """What the app needs. It counts for nothing until `/confirm`."""
+
+    id: str
+    secret: Annotated[str, Field(description="Base 32")]
+    otpauth_uri: str
+    qr_svg: Annotated[str, Field(description="An SVG document")]
+    enrollment_url: Annotated[str | None, Field(description="A page to enrol on, where there is one")]
+    expires_at: Time
+
+
+class ConfirmRequest(_Request):
+    """The code that the app shows."""
+
+    code: Code
+
+
+class FactorView(_Answer):
+    """A factor."""
+
+    id: str
+    type: Literal["totp"]
+    label: str | None
+    device_name: str | None
+    created_at: Time
+    last_used_at: Time | None
+
+
+class ConfirmView(_Answer):
+    """The new factor; with a user's first one, backup codes that are shown this once."""
+
+    factor: FactorView
+    backup_codes: list[str] | None = None
+
+
+class BackupCodesView(_Answer):
+    """Fresh backup codes, shown this once."""
+
+    backup_codes: list[str]
+
+
+class BackupCodesLeft(_Answer):
+    """How many backup codes are unused."""
+
+    remaining: int
+    created_at: Time | None
+
+
+class ContactsView(_Answer):
+    """The kept contacts, masked."""
+
+    phone: str | None
+    email: str | None
+
+
+class FactorsView(_Answer):
+    """What a user has."""
+
+    factors: list[FactorView]
+    backup_codes: BackupCodesLeft
+    contacts: ContactsView
+
+
+class ContactsRequest(_Request):
+    """Contacts that the application has verified. What is left out stays, `null` removes."""
+
+    phone: PhoneText | None = None
+    email: EmailText | None = None
+
+
+# Operations
+
+
+class ModeRequest(_Request):
+    """The mode to set, for everybody unless a country or an application is named."""
+
+    mode: Annotated[Mode, Field(strict=False)]
+    reason: Sentence
+    country: Country | None = None
+    application: Short | None = None
+    expires_in: (
+        Annotated[int, Field(ge=1, le=31_536_000, description="Seconds; unset: until changed")] | None
+    ) = None
+
+
+class ModeSettingView(_Answer):
+    """One scope's mode."""
+
+    mode: Mode
+    country: str | None
+    application: str | None
+    reason: str
+    set_by: str
+    set_at: Time
+    expires_at: Time | None
+
+
+class ModeView(_Answer):
+    """What holds for everybody, and every setting in force. The narrowest that covers a challenge wins."""
+
+    mode: Mode
+    settings: list[ModeSettingView]
+
+
+# Errors and the rest
+
+
+class FieldFaultView(_Answer):
+    """One field at fault."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. `code` is stable."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None
+    errors: list[FieldFaultView] | None = None
+
+
+class HealthView(_Answer):
+    """Whether it runs."""
+
+    status: Literal["ok", "unavailable"]
+
+
+class JwksView(BaseModel):
+    """Public keys (RFC 7517)."""
+
+    keys: list[dict[str, str]]

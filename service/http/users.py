@@ -1,0 +1,89 @@
+"""`/v1/users/{user_id}`."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from service.domain.api_keys import Scope
+from service.domain.contacts import Email, Phone
+from service.http.endpoint import Answer, Call, endpoint
+from service.http.schemas import BackupCodesView, ContactsRequest, ContactsView, EmptyRequest, FactorsView
+from service.http.views import contacts_view, factors_view
+
+api = Blueprint("users", __name__)
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/users/{user_id}/factors",
+    scope=Scope.ENROLLMENTS,
+    answers={200: FactorsView},
+)
+def list_factors(call: Call[EmptyRequest]) -> Answer:
+    """List what a user has enrolled; nothing for one never seen."""
+    user = call.services.enroll.user(call.caller.application, call.path["user_id"])
+    return Answer(factors_view(user))
+
+
+@endpoint(
+    api,
+    "DELETE",
+    "/v1/users/{user_id}/factors/{factor_id}",
+    scope=Scope.ENROLLMENTS,
+    answers={204: None},
+    errors=(404, 409),
+)
+def remove_factor(call: Call[EmptyRequest]) -> Answer:
+    """Remove an authenticator app."""
+    call.services.enroll.remove(call.caller.application, call.path["user_id"], call.path["factor_id"])
+    return Answer(None, 204)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/users/{user_id}/backup-codes",
+    scope=Scope.ENROLLMENTS,
+    body=EmptyRequest,
+    answers={201: BackupCodesView},
+    errors=(409,),
+)
+def renew_backup_codes(call: Call[EmptyRequest]) -> Answer:
+    """Make new backup codes; the old ones are void."""
+    codes = call.services.enroll.new_backup_codes(call.caller.application, call.path["user_id"])
+    return Answer({"backup_codes": codes}, 201)
+
+
+@endpoint(
+    api,
+    "PUT",
+    "/v1/users/{user_id}/contacts",
+    scope=Scope.ENROLLMENTS,
+    body=ContactsRequest,
+    answers={200: ContactsView},
+    errors=(409,),
+)
+def put_contacts(call: Call[ContactsRequest]) -> Answer:
+    """Set a user's contacts, verified by the application."""
+    given: dict[str, Any] = {}
+    if "phone" in call.body.model_fields_set:
+        given["phone"] = Phone.parse(call.body.phone) if call.body.phone is not None else None
+    if "email" in call.body.model_fields_set:
+        given["email"] = Email.parse(call.body.email) if call.body.email is not None else None
+    user = call.services.enroll.set_contacts(call.caller.application, call.path["user_id"], **given)
+    return Answer(contacts_view(user))
+
+
+@endpoint(
+    api,
+    "DELETE",
+    "/v1/users/{user_id}",
+    scope=Scope.ENROLLMENTS,
+    answers={204: None},
+    errors=(409,),
+)
+def forget_user(call: Call[EmptyRequest]) -> Answer:
+    """Forget a user and everything enrolled."""
+    call.services.enroll.forget(call.caller.application, call.path["user_id"])
+    return Answer(None, 204)

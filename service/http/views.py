@@ -1,0 +1,151 @@
+"""Domain values as the API's answers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from service.app import Services
+from service.domain.challenge import Challenge, Entry, Subject, proven_by
+from service.domain.channels import TRAITS
+from service.domain.mode import ModeSetting
+from service.domain.notices import Notice, notice_for
+from service.domain.user import TotpFactor, User
+from service.flows.verify import Verdict
+from service.i18n import join
+
+
+def time_view(at_ms: int) -> str:
+    """RFC 3339, UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def challenge_view(services: Services, challenge: Challenge, subject: Subject) -> dict[str, Any]:
+    """A challenge as its caller sees it."""
+    now = services.core.clock()
+    status = challenge.status_at(now)
+    notice = notice_for(challenge) if status in ("pending", "failed") else None
+    view: dict[str, Any] = {
+        "id": challenge.id,
+        "status": status,
+        "channel": challenge.channel,
+        "accepts": challenge.accepts(now),
+        "channels": [_entry_view(entry, subject) for entry in challenge.entries],
+        "switches": [
+            {"from": switch.source, "to": switch.to, "reason": switch.reason, "at": time_view(switch.at)}
+            for switch in challenge.switches
+        ],
+        "notice": notice_view(notice, challenge.locale),
+        "attempts_remaining": challenge.attempts_remaining(),
+        "created_at": time_view(challenge.created_at),
+        "expires_at": time_view(challenge.expires_at),
+        "resend_after": _resend_after(challenge, now),
+    }
+    if subject.action is not None:
+        view["action"] = subject.action
+    if subject.metadata is not None:
+        view["metadata"] = subject.metadata
+    return view | _approval(services, challenge, subject)
+
+
+def verdict_view(services: Services, verdict: Verdict) -> dict[str, Any]:
+    """The answer to `/verify`."""
+    challenge = verdict.challenge
+    view: dict[str, Any] = {
+        "valid": verdict.valid,
+        "status": challenge.status_at(services.core.clock()),
+        "attempts_remaining": challenge.attempts_remaining(),
+    }
+    if verdict.valid:
+        approval = _approval(services, challenge, services.challenges.open(challenge))
+        view["channel"] = approval.pop("approved_by")
+        view |= approval
+    if verdict.notice is not None:
+        view["notice"] = notice_view(verdict.notice, challenge.locale)
+    return view
+
+
+def notice_view(notice: Notice | None, locale: str) -> dict[str, str] | None:
+    """A notice in the caller's language."""
+    if notice is None:
+        return None
+    return {"code": notice.code, "message": join(locale, notice.sentences)}
+
+
+def factor_view(factor: TotpFactor) -> dict[str, Any]:
+    """An enrolled app."""
+    return {
+        "id": factor.id,
+        "type": "totp",
+        "label": factor.label,
+        "device_name": factor.device_name,
+        "created_at": time_view(factor.created_at),
+        "last_used_at": time_view(factor.last_used_at) if factor.last_used_at else None,
+    }
+
+
+def contacts_view(user: User) -> dict[str, str | None]:
+    """The kept contacts, masked."""
+    return {
+        "phone": user.phone.masked() if user.phone else None,
+        "email": user.email.masked() if user.email else None,
+    }
+
+
+def factors_view(user: User) -> dict[str, Any]:
+    """What a user has."""
+    return {
+        "factors": [factor_view(factor) for factor in user.totp],
+        "backup_codes": {
+            "remaining": len(user.backup_codes),
+            "created_at": time_view(user.backup_codes_at) if user.backup_codes_at else None,
+        },
+        "contacts": contacts_view(user),
+    }
+
+
+def mode_setting_view(setting: ModeSetting) -> dict[str, Any]:
+    """One scope's mode."""
+    return {
+        "mode": setting.mode,
+        "country": setting.scope.country,
+        "application": setting.scope.application,
+        "reason": setting.reason,
+        "set_by": setting.set_by,
+        "set_at": time_view(setting.set_at),
+        "expires_at": time_view(setting.expires_at) if setting.expires_at else None,
+    }
+
+
+def _entry_view(entry: Entry, subject: Subject) -> dict[str, Any]:
+    view: dict[str, Any] = {"channel": entry.channel, "state": entry.state}
+    if entry.reason is not None:
+        view["reason"] = entry.reason
+    match TRAITS[entry.channel].contact:
+        case "phone" if subject.phone is not None:
+            view["to"] = subject.phone.masked()
+        case "email" if subject.email is not None:
+            view["to"] = subject.email.masked()
+    return view
+
+
+def _resend_after(challenge: Challenge, now: int) -> str | None:
+    channel = challenge.channel
+    if challenge.status_at(now) != "pending" or channel is None or not TRAITS[channel].delivered:
+        return None
+    return time_view(challenge.resend_at)
+
+
+def _approval(services: Services, challenge: Challenge, subject: Subject) -> dict[str, Any]:
+    if challenge.approved_by is None:
+        return {}
+    amr, assurance, restricted = proven_by(challenge.approved_by)
+    view: dict[str, Any] = {
+        "approved_by": challenge.approved_by,
+        "amr": list(amr),
+        "assurance": assurance,
+        "restricted": restricted,
+    }
+    proof = services.proofs.sign(challenge, subject.user_id, services.core.clock())
+    if proof is not None:
+        view["proof"] = proof
+    return view

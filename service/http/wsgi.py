@@ -1,0 +1,9 @@
+"""What gunicorn loads: the application on the settings of this process's environment."""
+
+from service.app import build, build_core
+from service.http.application import create_app
+from service.settings import Settings
+from service.telemetry import logs
+
+logs.configure()
+app = create_app(build(build_core(Settings.load())))

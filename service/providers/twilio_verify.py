@@ -1,0 +1,170 @@
+"""Twilio Verify v2 through the official SDK, each call bounded by a deadline.
+
+https://www.twilio.com/docs/verify/api
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from twilio.base import values
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from service.domain.channels import Channel
+from service.domain.contacts import Phone
+from service.domain.failures import CheckFailure, FailureClass, Reason, SendFailure
+from service.providers.deadline import DeadlineExceeded, within
+from service.providers.twilio_errors import check_failure, is_over, send_failure
+
+CONNECTIONS = 512  # a process may have this many calls under way before it opens throw-away connections
+CHANNELS = {Channel.SMS: "sms", Channel.VOICE: "call", Channel.WHATSAPP: "whatsapp"}
+# https://www.twilio.com/docs/verify/supported-languages; others would be refused (60200)
+LOCALES = frozenset(
+    "af ar ca cs da de el en en-GB es et fi fr he hi hr hu id it ja kn ko lt mr ms nb nl pl pt pt-BR "
+    "ro ru sk sv te th tl tr uk vi zh zh-CN zh-HK".split()
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioAccount:
+    """Where and as whom to call."""
+
+    account_sid: str
+    auth_token: str
+    service_sid: str
+    base_url: str
+
+    def __repr__(self) -> str:
+        return f"TwilioAccount({self.account_sid}, {self.service_sid}, {self.base_url})"
+
+
+class TwilioVerify:
+    """One Verify service. One object serves a whole process: its connections are reused."""
+
+    name = "twilio_verify"
+
+    def __init__(self, account: TwilioAccount) -> None:
+        http = TwilioHttpClient(max_retries=0)  # time is bounded by `within`, retries are the plan's
+        http.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        http.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        client = Client(account.account_sid, account.auth_token, http_client=http)
+        client.verify.base_url = account.base_url
+        self._service = client.verify.v2.services(account.service_sid)
+
+    def send(
+        self,
+        phone: Phone,
+        channel: Channel,
+        *,
+        deadline: float,
+        locale: str,
+        custom_code: str | None = None,
+        client_ip: str | None = None,
+    ) -> str:
+        """Send a code; returns the verification's sid.
+
+        Args:
+            phone: to whom.
+            channel: `sms`, `voice` or `whatsapp`.
+            deadline: seconds that the whole exchange may take.
+            locale: the message's language, where Twilio has it.
+            custom_code: our own code to send (accounts with `CustomCode`).
+            client_ip: the user's address, for Fraud Guard.
+
+        Raises:
+            SendFailure: it was not accepted, or nobody knows.
+        """
+        try:
+            verification = within(
+                deadline,
+                lambda: self._service.verifications.create(
+                    to=phone.e164,
+                    channel=CHANNELS[channel],
+                    locale=_locale(locale),
+                    custom_code=custom_code or values.unset,
+                    device_ip=client_ip or values.unset,
+                ),
+            )
+        except DeadlineExceeded:
+            raise SendFailure(
+                FailureClass.PROVIDER_FAULT, Reason.DEADLINE, "timeout", maybe_sent=True
+            ) from None
+        except TwilioRestException as error:
+            raise send_failure(error.status, _code(error)) from None
+        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+            raise SendFailure(
+                FailureClass.PROVIDER_FAULT, Reason.PROVIDER_ERROR, _transport_code(error)
+            ) from None
+        if not verification.sid:
+            raise SendFailure(FailureClass.PROVIDER_FAULT, Reason.PROVIDER_ERROR, "unreadable")
+        return str(verification.sid)
+
+    def check(self, phone: Phone, code: str, *, deadline: float) -> Literal["approved", "wrong", "over"]:
+        """Ask whether a code is right. `over`: there is no verification under way any more.
+
+        Asked by number and not by sid: challenges that share a number share its verification.
+
+        Raises:
+            CheckFailure: Twilio could not be asked.
+        """
+        try:
+            checked = within(
+                deadline,
+                lambda: self._service.verification_checks.create(to=phone.e164, code=code),
+            )
+        except DeadlineExceeded:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
+        except TwilioRestException as error:
+            if is_over(error.status, _code(error)):
+                return "over"
+            raise check_failure(error.status, _code(error)) from None
+        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
+        return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
+
+    def finish(self, sid: str, status: Literal["canceled", "approved"], *, deadline: float) -> bool:
+        """Tell Twilio how a verification ended here. Best effort: returns whether it was told."""
+        return _quietly(
+            lambda: within(deadline, lambda: self._service.verifications(sid).update(status=status))
+        )
+
+
+def _quietly(tell: Callable[[], object]) -> bool:
+    try:
+        tell()
+    except (DeadlineExceeded, requests.RequestException, TwilioException, ValueError, TypeError):
+        return False
+    return True
+
+
+def _code(error: TwilioRestException) -> int:
+    try:
+        return int(error.code or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _locale(wanted: str) -> object:
+    tag = wanted.replace("_", "-")
+    for candidate in (tag, tag.split("-")[0]):
+        if candidate in LOCALES:
+            return candidate
+    unset: object = values.unset
+    return unset
+
+
+def _transport_code(error: Exception) -> str:
+    """A word for what is not an HTTP error; the exception's text may hold a URL, so it stays here."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "tls"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "timeout"
+    if isinstance(error, requests.exceptions.JSONDecodeError | ValueError | TypeError):
+        return "unreadable"
+    return "connection"

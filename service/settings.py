@@ -1,0 +1,220 @@
+"""Every setting, read once from the environment (the table in `README.md`).
+
+Nothing else in the service reads the environment. `Settings.load` turns whatever is wrong into one
+`SettingsError` with a line per setting, so that a start fails with words instead of a traceback.
+"""
+
+import base64
+import binascii
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+SMTP_SCHEMES = ("smtp", "smtps")
+MASTER_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed. `str()` is one line per fault, ready for a terminal."""
+
+
+def _blank_is_unset(value: object) -> object:
+    """An empty variable means unset: compose files and shells pass `NAME=` for what is not given."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+_unset_if_blank = BeforeValidator(_blank_is_unset)
+OptionalText = Annotated[str | None, _unset_if_blank]
+OptionalSecret = Annotated[SecretStr | None, _unset_if_blank]
+
+
+class Settings(BaseSettings):
+    """The service's settings. Durations are seconds."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    env: Literal["development", "production"] = Field("development", validation_alias="OTP_ENV")
+    host: str = Field("127.0.0.1", validation_alias="OTP_HOST", min_length=1)
+    port: int = Field(8080, validation_alias="OTP_PORT", ge=0, le=65535)
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, validation_alias="OTP_WORKERS", ge=1, le=256
+    )
+    public_url: OptionalText = Field(None, validation_alias="OTP_PUBLIC_URL")
+    data_dir: Path = Field(Path("./var"), validation_alias="OTP_DATA_DIR")
+
+    redis_url: OptionalSecret = Field(None, validation_alias="REDIS_URL")
+
+    twilio_account_sid: OptionalText = Field(None, validation_alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: OptionalSecret = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
+    twilio_verify_service_sid: OptionalText = Field(None, validation_alias="TWILIO_VERIFY_SERVICE_SID")
+    twilio_verify_base_url: str = Field(
+        "https://verify.twilio.com", validation_alias="TWILIO_VERIFY_BASE_URL"
+    )
+    twilio_custom_code: bool = Field(False, validation_alias="OTP_TWILIO_CUSTOM_CODE")
+
+    smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
+    mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
+
+    master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
+    bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
+
+    issuer: str = Field("otp-fallback", validation_alias="OTP_ISSUER", min_length=1, max_length=64)
+    send_deadline: float = Field(3.0, validation_alias="OTP_SEND_DEADLINE", gt=0, le=30)
+    delivery_deadline: float = Field(20.0, validation_alias="OTP_DELIVERY_DEADLINE", gt=0, le=600)
+    challenge_ttl: int = Field(600, validation_alias="OTP_CHALLENGE_TTL", ge=10, le=600)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a setting is malformed, or this set of settings can't go together.
+
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = []
+            for fault in error.errors(include_url=False, include_input=False):
+                name = str(fault["loc"][0]) if fault["loc"] else "settings"
+                lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+            raise SettingsError("\n".join(lines)) from None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _scheme(value.get_secret_value(), REDIS_SCHEMES)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_smtp_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = _scheme(value.get_secret_value(), SMTP_SCHEMES)
+            if not parts:
+                raise ValueError("expected smtp://[user:password@]host[:port]")
+        return value
+
+    @field_validator("twilio_verify_base_url", "public_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not _scheme(value, ("http", "https")):
+            raise ValueError("expected http(s)://host[:port]")
+        return value.rstrip("/")
+
+    @field_validator("twilio_account_sid")
+    @classmethod
+    def _account_sid(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(AC|SK)[0-9a-zA-Z]+", value):
+            raise ValueError("expected AC... (or SK... for an API key)")
+        return value
+
+    @field_validator("twilio_verify_service_sid")
+    @classmethod
+    def _service_sid(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"VA[0-9a-zA-Z]+", value):
+            raise ValueError("expected VA...")
+        return value
+
+    @field_validator("master_keys")
+    @classmethod
+    def _keys_decode(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_master_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        twilio = {
+            "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
+            "TWILIO_AUTH_TOKEN": self.twilio_auth_token,
+            "TWILIO_VERIFY_SERVICE_SID": self.twilio_verify_service_sid,
+        }
+        missing = [name for name, value in twilio.items() if value is None]
+        if missing and len(missing) < len(twilio):
+            raise ValueError(
+                f"{' and '.join(missing)} must be set too: Twilio needs all of {', '.join(twilio)}"
+            )
+        if self.env == "production":
+            if missing:
+                raise ValueError(
+                    f"OTP_ENV=production needs {', '.join(missing)}: the sandbox is for development"
+                )
+            if self.master_keys is None:
+                raise ValueError(
+                    "OTP_ENV=production needs OTP_MASTER_KEYS: a generated key is lost with the disk"
+                )
+            if self.public_url is None or not self.public_url.startswith("https://"):
+                raise ValueError("OTP_ENV=production needs OTP_PUBLIC_URL=https://...")
+        return self
+
+    @property
+    def uses_sandbox_twilio(self) -> bool:
+        """Whether SMS goes to the built-in sandbox."""
+        return self.twilio_account_sid is None
+
+    @property
+    def uses_sandbox_mail(self) -> bool:
+        """Whether mail goes to the sandbox's inbox. In production an unset `SMTP_URL` means no mail."""
+        return self.smtp_url is None and self.env != "production"
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        """Whether `serve` starts a Valkey server of its own."""
+        return self.redis_url is None
+
+
+def _scheme(url: str, allowed: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        if "," not in url:
+            raise ValueError(f"not a URL: {error}") from None
+        parts = urlsplit(url.split(",", maxsplit=1)[0])
+    if parts.scheme not in allowed:
+        raise ValueError(f"expected a URL that starts with {' or '.join(f'{s}://' for s in allowed)}")
+    return bool(parts.hostname)
+
+
+def parse_master_keys(text: str) -> dict[str, bytes]:
+    """Parse `kid:base64,kid:base64,...`; the first one encrypts, all of them decrypt.
+
+    Raises:
+        ValueError: no key, a malformed entry, a repeated key id or a key that is not 32 bytes.
+
+    """
+    keys: dict[str, bytes] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        kid, colon, encoded = entry.partition(":")
+        if not colon or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", kid):
+            raise ValueError(
+                "expected kid:base64[,kid:base64...] with key ids of 1-16 letters, digits, _ or -"
+            )
+        if kid in keys:
+            raise ValueError(f"key id {kid} stands twice")
+        try:
+            key = base64.b64decode(
+                encoded + "=" * (-len(encoded) % 4),
+                altchars=b"-_" if set("-_") & set(encoded) else None,
+                validate=True,
+            )
+        except binascii.Error:
+            raise ValueError(f"key {kid} is not base64") from None
+        if len(key) != MASTER_KEY_BYTES:
+            raise ValueError(
+                f"key {kid} has {len(key)} bytes, expected {MASTER_KEY_BYTES} (openssl rand -base64 32)"
+            )
+        keys[kid] = key
+    if not keys:
+        raise ValueError("expected kid:base64[,kid:base64...]")
+    return keys

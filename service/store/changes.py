@@ -1,0 +1,63 @@
+"""Waiting for a challenge to change: one subscription a process, whatever the number of waiters."""
+
+import threading
+from collections import defaultdict
+
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from service.store import keys
+from service.store.redis import Store
+
+RECONNECT = 1.0  # seconds
+
+
+class ChangeListener:
+    """Wakes waiters when the scripts publish that a challenge changed.
+
+    A message may be lost while the connection is; waiters look again from time to time all the same.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._waiters: dict[str, set[threading.Event]] = defaultdict(set)
+        self._thread: threading.Thread | None = None
+
+    def register(self, challenge_id: str) -> threading.Event:
+        """An event that is set at the next change; give it back by `unregister`."""
+        event = threading.Event()
+        with self._lock:
+            self._waiters[challenge_id].add(event)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
+                self._thread.start()
+        return event
+
+    def unregister(self, challenge_id: str, event: threading.Event) -> None:
+        """Stop waiting."""
+        with self._lock:
+            waiters = self._waiters[challenge_id]
+            waiters.discard(event)
+            if not waiters:
+                del self._waiters[challenge_id]
+
+    def _listen(self) -> None:
+        pause = threading.Event()
+        while True:
+            try:
+                pubsub = self._store.subscriber()
+                pubsub.subscribe(keys.CHANGED)
+                while True:
+                    self._wake(pubsub)
+            except (RedisError, OSError, ValueError):
+                pause.wait(RECONNECT)
+
+    def _wake(self, pubsub: PubSub) -> None:
+        # Shorter than the client's own socket time-out, which would count as a lost connection.
+        message = pubsub.get_message(timeout=1.0)
+        if message is None:
+            return
+        with self._lock:
+            for event in self._waiters.get(message["data"].decode(), ()):
+                event.set()

@@ -1,0 +1,52 @@
+"""Pending enrolments in Redis: a secret that is not a factor until it was confirmed with a code."""
+
+import msgspec
+from msgspec import Struct
+
+from service.store import keys
+from service.store.redis import Store
+from service.store.sealing import Sealer
+
+
+class PendingEnrollment(Struct, frozen=True, kw_only=True):
+    """An authenticator app about to be enrolled; its id becomes the factor's. Times in ms."""
+
+    id: str
+    application: str
+    user_id: str
+    secret: str
+    expires_at: int
+    label: str | None = None
+    device_name: str | None = None
+
+    def __repr__(self) -> str:
+        return f"PendingEnrollment({self.id})"
+
+
+class EnrollmentStore:
+    """The pending enrolments of all applications."""
+
+    def __init__(self, store: Store, sealer: Sealer) -> None:
+        self._store = store
+        self._sealer = sealer
+
+    def put(self, enrollment: PendingEnrollment, now: int) -> None:
+        """Keep it until it expires."""
+        name = keys.enrollment(enrollment.id)
+        sealed = self._sealer.seal(msgspec.json.encode(enrollment), name)
+        self._store.batch([("SET", name, sealed, "PX", enrollment.expires_at - now)])
+
+    def get(self, enrollment_id: str, application: str) -> PendingEnrollment | None:
+        """A pending enrolment of this application."""
+        if not keys.is_id(enrollment_id, "en"):
+            return None
+        name = keys.enrollment(enrollment_id)
+        (raw,) = self._store.batch([("GET", name)])
+        if raw is None:
+            return None
+        found = msgspec.json.decode(self._sealer.open(raw.decode(), name), type=PendingEnrollment)
+        return found if found.application == application else None
+
+    def delete(self, enrollment_id: str) -> None:
+        """Forget it."""
+        self._store.batch([("DEL", keys.enrollment(enrollment_id))])

@@ -1,0 +1,86 @@
+"""Every key in Redis, named here and nowhere else.
+
+Keys of one user carry one hash tag (`{00}` to `{3f}`), so that a script may touch all of them on Redis
+Cluster. The partition stands in front of every id, so an id alone tells where its record is.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+
+PARTITIONS = 64
+
+MODES = "otp:modes"  # hash: scope -> setting
+API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
+KEYRING = "otp:keyring"  # the sealed data keys
+CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
+
+_ID = re.compile(r"(?:ch|en)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
+
+
+def keyed_hash(key: bytes, *parts: str) -> str:
+    """A keyed hash (HMAC-SHA256, 128 bits of it) of some parts, led by the partition it belongs to."""
+    message = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
+    digest = hmac.digest(key, message, hashlib.sha256)
+    return f"{digest[0] % PARTITIONS:02x}{base64.urlsafe_b64encode(digest[1:17]).decode().rstrip('=')}"
+
+
+def new_id(prefix: str, user_key: str, random: bytes) -> str:
+    """An id in the partition of a user, from 16 random bytes."""
+    return f"{prefix}_{user_key[:2]}{base64.urlsafe_b64encode(random).decode().rstrip('=')}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether a text has the form of an id of this kind."""
+    return text.startswith(f"{prefix}_") and _ID.fullmatch(text) is not None
+
+
+def partitions() -> list[str]:
+    """The names of all partitions."""
+    return [f"{number:02x}" for number in range(PARTITIONS)]
+
+
+def user(user_key: str) -> str:
+    """A user's record; `USER` in the scripts is this without the hash."""
+    return f"{user_prefix(user_key[:2])}{user_key}"
+
+
+def user_prefix(partition: str) -> str:
+    """What stands before a user's hash in its key."""
+    return f"otp:{{{partition}}}:u:"
+
+
+def challenge(challenge_id: str) -> str:
+    """A challenge's record."""
+    return f"otp:{{{challenge_id[3:5]}}}:c:{challenge_id[3:]}"
+
+
+def enrollment(enrollment_id: str) -> str:
+    """A pending enrolment."""
+    return f"otp:{{{enrollment_id[3:5]}}}:e:{enrollment_id[3:]}"
+
+
+def outbox(partition: str) -> str:
+    """The stream of events of a partition."""
+    return f"otp:{{{partition}}}:outbox"
+
+
+def due(partition: str) -> str:
+    """Sorted set: ids of challenges by the time (ms) at which the worker must look at them."""
+    return f"otp:{{{partition}}}:due"
+
+
+def number(number_hash: str) -> str:
+    """What Twilio's verification of a phone number has used up of its sends."""
+    return f"otp:{{{number_hash[:2]}}}:n:{number_hash}"
+
+
+def undeliverable(number_hash: str, channel: str) -> str:
+    """Why a phone number can't get a channel, for as long as that is remembered."""
+    return f"otp:{{{number_hash[:2]}}}:x:{channel}:{number_hash}"
+
+
+def idempotency(key_hash: str) -> str:
+    """The answer given to a request with an `Idempotency-Key`."""
+    return f"otp:{{{key_hash[:2]}}}:i:{key_hash}"

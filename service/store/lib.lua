@@ -1,0 +1,76 @@
+-- Shared by the scripts on challenges. Times are milliseconds since the epoch.
+-- The fields' names are those of service/domain/challenge.py; what equals its default is absent there.
+
+local OUTBOX_LENGTH = 4096 -- events kept per partition, about
+
+local function emit(outbox, kind, at, data)
+  redis.call('XADD', outbox, 'MAXLEN', '~', OUTBOX_LENGTH, '*',
+    'type', kind, 'at', string.format('%d', at), 'data', data)
+end
+
+local function emit_challenge(outbox, kind, at, id, c, extra)
+  local data = { id = id, application = c.a, user = c.u, channel = c.ch }
+  for name, value in pairs(extra or {}) do data[name] = value end
+  emit(outbox, 'challenge.' .. kind, at, cjson.encode(data))
+end
+
+-- Store the next version and wake whoever waits for a change.
+local function save(key, id, c)
+  c.v = c.v + 1
+  local raw = cjson.encode(c)
+  redis.call('SET', key, raw, 'KEEPTTL')
+  redis.call('PUBLISH', 'otp:changed', id)
+  return raw
+end
+
+local function approve(keys, id, c, channel, now)
+  c.st, c.by, c.en, c.q = 'approved', channel, now, nil
+  redis.call('ZREM', keys.due, id)
+  emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n })
+  return save(keys.challenge, id, c)
+end
+
+-- After a wrong code: the last attempt locks, unless another one is still being checked.
+local function lock_if_spent(keys, id, c, now)
+  if c.n >= c.m and (c.q or 0) <= 0 then
+    c.st, c.en, c.q = 'locked', now, nil
+    redis.call('ZREM', keys.due, id)
+    emit_challenge(keys.outbox, 'locked', now, id, c, { attempts = c.n })
+  end
+end
+
+-- The user's record with one backup code taken out, or false when it is not there.
+local function use_backup_code(user_key, outbox, hash, now)
+  local raw = redis.call('GET', user_key)
+  if not raw then return false end
+  local u = cjson.decode(raw)
+  for i, known in ipairs(u.bc or {}) do
+    if known == hash then
+      table.remove(u.bc, i)
+      local left = #u.bc
+      if left == 0 then u.bc = nil end -- an empty table would be stored as an object
+      u.v = u.v + 1
+      redis.call('SET', user_key, cjson.encode(u))
+      emit(outbox, 'backup_code.used', now, cjson.encode({ application = u.a, user = u.k, remaining = left }))
+      return true
+    end
+  end
+  return false
+end
+
+-- Each time step once (RFC 6238 section 5.2): false when this step, or a later one, was used before.
+local function use_totp_step(user_key, factor_id, step, now)
+  local raw = redis.call('GET', user_key)
+  if not raw then return false end
+  local u = cjson.decode(raw)
+  for _, factor in ipairs(u.f or {}) do
+    if factor.i == factor_id then
+      if step <= (factor.ls or 0) then return false end
+      factor.ls, factor.lu = step, now
+      u.v = u.v + 1
+      redis.call('SET', user_key, cjson.encode(u))
+      return true
+    end
+  end
+  return false
+end

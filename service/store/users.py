@@ -1,0 +1,169 @@
+"""Users in Redis: contacts and factors sealed, backup codes as keyed hashes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+from msgspec import Struct, field
+
+from service.domain.contacts import Email, Phone
+from service.domain.events import Event
+from service.domain.totp import Algorithm
+from service.domain.user import TotpFactor, User
+from service.store import keys
+from service.store.records import save_command
+from service.store.redis import Command, Store
+from service.store.sealing import Sealer
+
+
+class _Factor(Struct, frozen=True, omit_defaults=True):
+    """A TOTP factor as stored; `use_totp_step` in `lib.lua` writes `ls` and `lu`."""
+
+    id: str = field(name="i")
+    sealed: str = field(name="z")  # secret, label, device name
+    created_at: int = field(name="at")
+    algorithm: Algorithm = field(name="g", default="SHA1")
+    digits: int = field(name="d", default=6)
+    period: int = field(name="p", default=30)
+    last_step: int = field(name="ls", default=0)
+    last_used_at: int = field(name="lu", default=0)
+
+
+class _Record(Struct, frozen=True, omit_defaults=True):
+    """A user as stored; `use_backup_code` in `lib.lua` writes `bc`."""
+
+    key: str = field(name="k")
+    application: str = field(name="a")
+    sealed: str = field(name="z")  # user id and contacts
+    version: int = field(name="v")
+    factors: tuple[_Factor, ...] = field(name="f", default=())
+    backup_codes: tuple[str, ...] = field(name="bc", default=())
+    backup_codes_at: int = field(name="ba", default=0)
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class UserStore:
+    """The users of all applications."""
+
+    def __init__(self, store: Store, sealer: Sealer, name_key: bytes) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._name_key = name_key
+
+    def key(self, application: str, user_id: str) -> str:
+        """The keyed hash that stands for a user."""
+        return keys.keyed_hash(self._name_key, "user", application, user_id)
+
+    def number_key(self, e164: str) -> str:
+        """The keyed hash that stands for a phone number."""
+        return keys.keyed_hash(self._name_key, "number", e164)
+
+    def load_command(self, user_key: str) -> Command:
+        """The command whose answer `decode` reads."""
+        return ("GET", keys.user(user_key))
+
+    def get(self, application: str, user_id: str) -> User:
+        """A user; one nobody has seen yet has version 0 and nothing enrolled."""
+        key = self.key(application, user_id)
+        (raw,) = self._store.batch([self.load_command(key)])
+        return self.decode(key, raw) if raw else User(key, application, user_id)
+
+    def decode(self, user_key: str, raw: bytes) -> User:
+        """Open a stored user.
+
+        Raises:
+            KeyUnusable: it is sealed under a key that is not configured, or belongs to another user.
+
+        """
+        record = _decode(raw)
+        name = keys.user(user_key)
+        opened = json.loads(self._sealer.open(record.sealed, name))
+        phone, email = opened.get("p"), opened.get("e")
+        return User(
+            key=user_key,
+            application=record.application,
+            user_id=opened["u"],
+            phone=Phone(*phone) if phone else None,
+            email=Email(email) if email else None,
+            totp=tuple(self._open_factor(name, factor) for factor in record.factors),
+            backup_codes=record.backup_codes,
+            backup_codes_at=record.backup_codes_at,
+            version=record.version,
+        )
+
+    def save(self, user: User, events: Sequence[Event]) -> bool:
+        """Store a user's next version and acknowledge it once it is on disk.
+
+        Returns:
+            Whether it was stored: not when it changed since it was loaded.
+
+        """
+        record = self._encode(replace(user, version=user.version + 1))
+        command = save_command(
+            keys.user(user.key), user.key[:2], expected=user.version, record=record, events=events
+        )
+        (reply,) = self._store.batch([command], durable=True)
+        return bool(reply[0])
+
+    def delete(self, user: User, events: Sequence[Event]) -> bool:
+        """Forget a user. Returns whether that happened: not when it changed since it was loaded."""
+        command = save_command(
+            keys.user(user.key), user.key[:2], expected=user.version, record=b"", events=events
+        )
+        (reply,) = self._store.batch([command], durable=True)
+        return bool(reply[0])
+
+    def _encode(self, user: User) -> bytes:
+        name = keys.user(user.key)
+        profile = {
+            "u": user.user_id,
+            "p": user.phone and (user.phone.e164, user.phone.calling_code),
+            "e": user.email and user.email.address,
+        }
+        return _encode(
+            _Record(
+                key=user.key,
+                application=user.application,
+                sealed=self._sealer.seal(_compact(profile), name),
+                version=user.version,
+                factors=tuple(self._seal_factor(name, factor) for factor in user.totp),
+                backup_codes=user.backup_codes,
+                backup_codes_at=user.backup_codes_at,
+            )
+        )
+
+    def _seal_factor(self, user_name: str, factor: TotpFactor) -> _Factor:
+        secret = {"s": factor.secret, "l": factor.label, "d": factor.device_name}
+        return _Factor(
+            id=factor.id,
+            sealed=self._sealer.seal(_compact(secret), f"{user_name}/{factor.id}"),
+            created_at=factor.created_at,
+            algorithm=factor.algorithm,
+            digits=factor.digits,
+            period=factor.period,
+            last_step=factor.last_step,
+            last_used_at=factor.last_used_at,
+        )
+
+    def _open_factor(self, user_name: str, factor: _Factor) -> TotpFactor:
+        opened = json.loads(self._sealer.open(factor.sealed, f"{user_name}/{factor.id}"))
+        return TotpFactor(
+            id=factor.id,
+            secret=opened["s"],
+            created_at=factor.created_at,
+            label=opened.get("l"),
+            device_name=opened.get("d"),
+            algorithm=factor.algorithm,
+            digits=factor.digits,
+            period=factor.period,
+            last_step=factor.last_step,
+            last_used_at=factor.last_used_at,
+        )
+
+
+def _compact(values: Mapping[str, object]) -> bytes:
+    return msgspec.json.encode({name: value for name, value in values.items() if value})

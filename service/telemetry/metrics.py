@@ -1,0 +1,39 @@
+"""Every metric. Labels come from small fixed sets: no ids, no contacts."""
+
+from prometheus_client import Counter, Histogram
+
+CHALLENGES = Counter("otp_challenges_total", "Challenges started, by the status they started in.", ["status"])
+APPROVALS = Counter("otp_approvals_total", "Challenges approved, by the channel that did.", ["channel"])
+WRONG_CODES = Counter("otp_wrong_codes_total", "Attempts with a code that was not accepted.")
+SWITCHES = Counter(
+    "otp_switches_total", "Challenges that moved to another channel.", ["source", "target", "reason"]
+)
+DEAD_ENDS = Counter(
+    "otp_dead_ends_total", "Why each channel of a challenge that failed could not serve.", ["channel", "why"]
+)
+SENDS = Counter(
+    "otp_sends_total",
+    "Sends by outcome: sent, or the failure's class.",
+    ["provider", "channel", "country", "outcome"],
+)
+SEND_FAILURES = Counter(
+    "otp_send_failures_total",
+    "Failed sends, though the user may have got in another way.",
+    ["provider", "channel", "failure_class", "code"],
+)
+SEND_SECONDS = Histogram(
+    "otp_send_seconds",
+    "How long a provider took to answer a send.",
+    ["provider", "channel"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5),
+)
+CHECKS = Counter(
+    "otp_provider_checks_total", "Codes that a provider was asked about.", ["provider", "outcome"]
+)
+REQUESTS = Counter("otp_http_requests_total", "Answered requests.", ["route", "method", "status"])
+REQUEST_SECONDS = Histogram(
+    "otp_http_request_seconds",
+    "Time to answer, waiting for providers included.",
+    ["route", "method"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
