@@ -1,0 +1,49 @@
+# Needs Python >= 3.11, make and git; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+.PHONY: help serve test lint types layers openapi messages locks demo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(INSTALLED): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "otp-fallback needs Python >= 3.11; set PYTHON=python3.x")'
+	@echo "installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+serve: $(INSTALLED) ## run the service with an embedded Valkey and the Twilio sandbox
+	@$(BIN)/otp-fallback serve
+
+demo: $(INSTALLED) ## watch a login survive an outage
+	@$(BIN)/otp-fallback demo
+
+test: lint types layers $(INSTALLED) ## everything that must hold
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## style, and the API's description against the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/otp-fallback openapi | diff -u openapi.yaml - || { echo 'openapi.yaml is not what the code says: make openapi'; exit 1; }
+
+types: $(INSTALLED) ## static types
+	@$(BIN)/mypy
+
+layers: $(INSTALLED) ## imports point downwards
+	@$(BIN)/lint-imports
+
+openapi: $(INSTALLED) ## write openapi.yaml from the code
+	@$(BIN)/otp-fallback openapi > openapi.yaml
+
+locks: $(INSTALLED) ## resolve the locked dependencies anew
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove what was installed and made, the data folder excepted
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,29 @@
+"""`otp-fallback serve`: run everything."""
+
+import sys
+
+import typer
+
+
+def serve(json_output: bool = False) -> None:
+    """Run the service and its parts until SIGTERM or Ctrl-C; SIGHUP replaces the web workers.
+
+    Args:
+        json_output: when ready, print one JSON line (url, api_key, sandbox_url, pid) for a script.
+
+    Raises:
+        typer.Exit: it can't run; why was printed to stderr, a line per fault.
+
+    """
+    from service.runtime.errors import StartError
+    from service.runtime.server import run
+    from service.settings import Settings, SettingsError
+    from service.telemetry import logs
+
+    logs.configure()
+    try:
+        run(Settings.load(), json_output=json_output)
+    except (StartError, SettingsError) as error:
+        for line in str(error).splitlines():
+            print(f"otp-fallback: {line}", file=sys.stderr)
+        raise typer.Exit(error.exit_code if isinstance(error, StartError) else 2) from None
