@@ -13,6 +13,10 @@ class FailureClass(StrEnum):
     REQUEST = "request"
 
 
+# What counts against a route.
+COUNTED = frozenset({FailureClass.PROVIDER_FAULT, FailureClass.ACCOUNT})
+
+
 class Reason(StrEnum):
     """Why a channel is not, or no longer, the one to answer by."""
 
