@@ -114,7 +114,7 @@ def test_every_error_has_a_code_of_its_own_and_a_status():
 )
 def test_ended(status, http, code):
     error = errors.ChallengeEnded(status)
-    assert (status_of(error), error.code, error.extra) == (http, code, {"status": status})
+    assert (status_of(error), error.code, error.extra) == (http, code, {"challenge_status": status})
 
 
 # Twilio's documentation of errors, by class
