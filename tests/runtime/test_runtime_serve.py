@@ -146,7 +146,7 @@ def test_closing_the_terminal_ends_it(tmp_path):
         ended, status = os.waitpid(pid, os.WNOHANG)
         time.sleep(0.05)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert not any(lives(process) for process in children)
+    wait_until(lambda: not any(map(lives, children)), 10, "the end of all that it started")
 
 
 def test_ctrl_c_reaches_only_serve_and_ends_it_in_order(serve):
@@ -197,15 +197,17 @@ def test_idle_connections_do_not_delay_the_end(serve):
 def test_hangup_replaces_the_web_workers_without_refusing_a_call(serve):
     server = serve()
     server.ready()
-    old = {p.pid for p in server.find("gunicorn")} - {server.find("gunicorn")[0].pid}
+    wait_until(lambda: len(server.find("gunicorn_conf")) == 3, what="both workers")
+    master, *workers = sorted(server.find("gunicorn_conf"), key=lambda p: p.pid)
+    old = {p.pid for p in workers}
     server.process.send_signal(signal.SIGHUP)
 
     def replaced():
         assert server.answers("/healthz")
-        now = {p.pid for p in server.find("gunicorn")}
-        return len(now) == 3 and not now & old
+        now = {p.pid for p in server.find("gunicorn_conf")}
+        return master.pid in now and len(now) == 3 and not now & old
 
-    wait_until(replaced, 20, "new workers")
+    wait_until(replaced, 60, "new workers")
 
 
 def test_sigterm_while_starting_leaves_nothing(serve):
