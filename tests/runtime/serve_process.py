@@ -44,6 +44,11 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     return {**kept, "OTP_DATA_DIR": str(data), "OTP_PORT": "0", "OTP_WORKERS": "2", **more}
 
 
+def heed_hangup() -> None:
+    """As a shell starts it: tests that run under nohup would hand their deafness down."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Serve:
     """A running `otp-fallback serve`."""
 
@@ -56,6 +61,7 @@ class Serve:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=heed_hangup,  # noqa: PLW1509 - no thread holds a lock that it needs
         )
         self.stderr = ""
         self._reader = threading.Thread(target=self._drain, daemon=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serve_process import environment, free_port, lives, wait_until
+from serve_process import environment, free_port, heed_hangup, lives, wait_until
 
 CONTACTS = {"user_id": "alice", "phone": "+14155550123", "email": "alice@example.com"}
 
@@ -133,6 +133,7 @@ def test_colours_on_a_terminal_and_the_call_still_one_line(tmp_path):
 def test_closing_the_terminal_ends_it(tmp_path):
     pid, leader = pty.fork()
     if pid == 0:
+        heed_hangup()
         command = [sys.executable, "-m", "service.cli.main", "serve"]
         os.execve(sys.executable, command, environment(tmp_path / "var", TERM="xterm"))
     shown = ""
