@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "test-key-with-all-scopes-0123456789"
 ACCOUNT = "AC" + "0" * 32
 SERVICE = "VA" + "0" * 32
-TOKEN = "sandbox-token"  # noqa: S105
+TOKEN = "sandbox-token"
 PHONE = "+14155550123"
 EMAIL = "alice@example.com"
 
@@ -223,8 +223,7 @@ class Stack:
             [
                 sys.executable,
                 "-c",
-                "from service.app import bootstrap_keys; from service.settings import Settings;"
-                "bootstrap_keys(Settings.load())",
+                "import service.app as app, service.settings as s; app.bootstrap_keys(s.Settings.load())",
             ],
             env=self.env,
             cwd=ROOT,
@@ -259,7 +258,8 @@ class Stack:
                     value = client.xrange(key)
                 case _:
                     value = kind
-            found.append(value.decode("latin-1") if isinstance(value, bytes) else json.dumps(value, default=repr))
+            as_text = value.decode("latin-1") if isinstance(value, bytes) else json.dumps(value, default=repr)
+            found.append(as_text)
         return "\n".join(found)
 
     def events(self) -> list[dict[str, Any]]:
