@@ -24,6 +24,11 @@ class Monitor:
         self._pools: dict[str, list[float]] = {}
 
     @property
+    def now(self) -> float:
+        """Up to when time has passed."""
+        return self._ticked or 0.0
+
+    @property
     def routes(self) -> list[Route]:
         """Every route seen so far."""
         return [desk.route for desk in self._desks.values()]

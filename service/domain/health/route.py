@@ -51,12 +51,13 @@ class Route(Struct):
             case _:
                 return "refuse"
 
-    def sent(self, at: float) -> list[Transition]:
-        """A send was accepted by the provider."""
-        self.breaker.count(at, fault=False)
+    def sent(self, at: float, *, watch: bool = True) -> list[Transition]:
+        """A send was accepted by the provider; `watch`: an approval is to be expected of it."""
         if self.breaker.state == "open":
             return []
-        self.silence.sent(at)
+        self.breaker.count(at, fault=False)
+        if watch:
+            self.silence.sent(at)
         if self.breaker.state == "half_open":
             self.probes += 1
             if not self.opened_by_silence:

@@ -57,9 +57,13 @@ class Silence(Struct):
     def sent(self, at: float) -> None:
         """A send was accepted."""
         start = at - at % WIDTH
-        if not self.cohorts or self.cohorts[-1].start < start:
-            self.cohorts.append(Cohort(start))
-        self.cohorts[-1].open += 1
+        place = len(self.cohorts)
+        while place > 0 and self.cohorts[place - 1].start > start:
+            place -= 1  # told a little late, by another process
+        if place == 0 or self.cohorts[place - 1].start != start:
+            self.cohorts.insert(place, Cohort(start))
+            place += 1
+        self.cohorts[place - 1].open += 1
 
     def approved(self, sent_at: float) -> bool:
         """Its code came back. Returns whether the send was still being waited for."""
