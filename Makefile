@@ -41,6 +41,9 @@ layers: $(INSTALLED) ## imports point downwards
 openapi: $(INSTALLED) ## write openapi.yaml from the code
 	@$(BIN)/otp-fallback openapi > openapi.yaml
 
+messages: $(INSTALLED) ## bring the message catalogues up to the code
+	@$(BIN)/python -m service.messages
+
 locks: $(INSTALLED) ## resolve the locked dependencies anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock

@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 DEFAULT = "en"
-LOCALES = ("en", "de", "es", "fr", "ja", "pt")
+LOCALES = ("en", "ar", "de", "es", "fr", "ja", "pt")
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 _UNSPACED = {"ja"}  # sentences follow each other without a blank
 
@@ -24,7 +24,7 @@ def is_tag(text: str) -> bool:
 
 def negotiate(wanted: Iterable[str]) -> str:
     """The best language that we have for what a caller prefers, best first."""
-    tags = [tag.replace("-", "_") for tag in wanted if is_tag(tag)]
+    tags = [tag.lower().replace("-", "_") for tag in wanted if is_tag(tag)]
     candidates = [candidate for tag in tags for candidate in (tag, tag.split("_")[0])]
     return negotiate_locale(candidates, LOCALES, sep="_") or DEFAULT
 

@@ -27,7 +27,7 @@ def mode(
         fail(f"expected {', '.join(Mode)}; got {wanted}")
     if not reason or not reason.strip():
         fail("--reason: say why; it stands in the audit log and in the event")
-    if country is not None and not re.match(CALLING_CODE, country):
+    if country is not None and not re.fullmatch(CALLING_CODE, country):
         fail("--country: expected a calling code such as +91")
     expires_in = parse_duration(lasting) if lasting is not None else None
     with core() as c:

@@ -22,12 +22,16 @@ def fail(message: str, code: int = 2) -> NoReturn:
 @contextmanager
 def core() -> Iterator["Core"]:
     """The store, found as `serve` finds it; what keeps it from being reached is one clear line."""
+    import logging
+
     from service.app import build_core
     from service.domain.errors import KeyUnusable, StoreUnavailable
     from service.runtime.errors import StartError
     from service.runtime.resolve import resolve
     from service.settings import Settings, SettingsError
+    from service.telemetry import logs
 
+    logs.configure(level=logging.ERROR)  # what a command did, it says itself
     try:
         yield build_core(resolve(Settings.load()))
     except (SettingsError, StartError) as error:
@@ -48,6 +52,8 @@ def table(columns: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=1000)  # nothing is cut off for a pipe
     shown = Table(*columns, box=box.SIMPLE if console.is_terminal else None, pad_edge=False)
     for row in rows:
         shown.add_row(*row)

@@ -84,7 +84,7 @@ class ChallengeEnded(OtpError):
     """The challenge is over; `status` says how. Start another."""
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"This challenge is {status}. Start a new one.", extra={"status": status})
+        super().__init__(f"This challenge is {status}. Start a new one.", extra={"challenge_status": status})
         self.status = status
         self.code = f"challenge_{status}"
 

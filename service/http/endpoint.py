@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from flask import Blueprint, Response, current_app, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.app import Services
 from service.domain.api_keys import ApiKey, Scope
@@ -100,6 +101,8 @@ def endpoint(
             if "user_id" in path_values:
                 path_values["user_id"] = _user_id(path_values["user_id"])
             raw = request.get_data(cache=True)  # bounded by MAX_CONTENT_LENGTH
+            if request.content_length is None and len(raw) >= (request.max_content_length or len(raw) + 1):
+                raise RequestEntityTooLarge  # chunked, and cut off at the bound
 
             def answer() -> Response:
                 parsed = _parse(body, raw) if body is not None else None

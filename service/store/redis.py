@@ -13,7 +13,16 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from service.domain.errors import StoreUnavailable
@@ -24,17 +33,9 @@ MAX_CONNECTIONS = 512  # per process: hundreds of challenges may wait for a prov
 DURABLE_WAIT = 2000  # ms until a write that must be on disk is reported as not acknowledged
 
 # Answers of a server that is up but can't serve: a replica, one without quorum, memory or disk, one loading.
-_UNABLE = (
-    "LOADING",
-    "READONLY",
-    "MISCONF",
-    "NOREPLICAS",
-    "OOM",
-    "CLUSTERDOWN",
-    "MASTERDOWN",
-    "TRYAGAIN",
-    "BUSY",
-)
+# Where redis-py has a class for one, it has taken the word off its text.
+_UNABLE_CLASSES = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_UNABLE_WORDS = ("LOADING", "MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "READONLY", "OOM")
 
 Command = tuple[Any, ...]
 
@@ -143,7 +144,11 @@ class Store:
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, ResponseError) and not str(error).startswith(_UNABLE):
+    if (
+        isinstance(error, ResponseError)
+        and not isinstance(error, _UNABLE_CLASSES)
+        and not str(error).startswith(_UNABLE_WORDS)
+    ):
         return error
     return StoreUnavailable()
 

@@ -15,8 +15,8 @@ import structlog
 _TALKATIVE = ("twilio.http_client", "urllib3", "requests", "mail.log", "asyncio")
 
 
-def configure(stream: Any = None) -> None:
-    """Set logging up for this process."""
+def configure(stream: Any = None, *, level: int = logging.INFO) -> None:
+    """Set logging up for this process: to stderr unless told otherwise."""
     stream = stream or sys.stderr
     terminal = bool(getattr(stream, "isatty", lambda: False)())
     renderer: Any = (
@@ -30,7 +30,7 @@ def configure(stream: Any = None) -> None:
             _trace_without_values,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )

@@ -99,6 +99,10 @@ class Sandbox:
     def counters(self) -> dict[str, Any]:
         return requests.get(f"{self.url}/sandbox/requests", timeout=5).json()
 
+    def count(self, operation: str) -> int:
+        """How often the provider was asked for a `send`, `check`, `update` or `mail` since the reset."""
+        return self.counters()[operation]["total"]
+
 
 class Api:
     """The service's API as a caller has it."""
@@ -258,8 +262,7 @@ class Stack:
                     value = client.xrange(key)
                 case _:
                     value = kind
-            as_text = value.decode("latin-1") if isinstance(value, bytes) else json.dumps(value, default=repr)
-            found.append(as_text)
+            found.append(value.decode("latin-1") if isinstance(value, bytes) else repr(value))
         return "\n".join(found)
 
     def events(self) -> list[dict[str, Any]]:
@@ -271,6 +274,14 @@ class Stack:
                 data = json.loads(fields[b"data"])
                 found.append((entry_id, {"type": fields[b"type"].decode(), **data}))
         return [event for _, event in sorted(found, key=lambda pair: pair[0])]
+
+    def events_of(self, challenge: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+        """What the outbox tells of one challenge: `challenge.KIND`."""
+        return [
+            event
+            for event in self.events()
+            if event["type"] == f"challenge.{kind}" and event["id"] == challenge["id"]
+        ]
 
 
 @contextlib.contextmanager

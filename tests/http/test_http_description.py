@@ -1,0 +1,128 @@
+"""`openapi.yaml` is what the service is."""
+
+import re
+
+import pytest
+import requests
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, settings
+from openapi_spec_validator import validate
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.http import openapi
+from service.http.application import create_app
+from tests.support.stack import API_KEY, ROOT
+
+SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+HEADERS = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def described():
+    return yaml.safe_load((ROOT / "openapi.yaml").read_text())
+
+
+def test_the_file_is_valid_openapi_and_what_the_code_says():
+    validate(described())
+    assert (ROOT / "openapi.yaml").read_text() == openapi.as_yaml()
+
+
+def test_the_service_serves_it(stack):
+    answer = requests.get(f"{stack.url}/openapi.yaml", timeout=5)
+    assert answer.status_code == 200
+    assert yaml.safe_load(answer.text) == described()
+
+
+def test_every_route_is_described_and_every_description_routed():
+    app = create_app(None)
+    routed = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith(PAGES)
+    }
+    listed = {(method.upper(), path) for path, item in described()["paths"].items() for method in item}
+    assert routed == listed
+
+
+PAGES = ("/assets/",)
+
+
+def test_operations_are_named_once_and_say_what_they_do():
+    operations = [op for item in described()["paths"].values() for op in item.values()]
+    names = [op["operationId"] for op in operations]
+    assert len(names) == len(set(names))
+    assert all(op["summary"] and op["tags"] for op in operations)
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+    ],
+)
+def test_answers_are_as_described(case, stack):
+    response = case.call(base_url=stack.url, headers=HEADERS, timeout=30)
+    case.validate_response(response, checks=CHECKS)
+
+
+def test_a_whole_login_is_as_described(stack):
+    """What random requests do not reach: answers of a challenge that is going on."""
+    api = stack.api
+    app, _ = api.enroll("described")
+
+    def conforms(method, path, response, **variables):
+        operation = SCHEMA[path][method]
+        operation.validate_response(response)
+        return response.json()
+
+    started = api(
+        "POST", "/v1/challenges", {"user_id": "described", "phone": "+14155550177", "email": "d@x.example"}
+    )
+    challenge = conforms("POST", "/v1/challenges", started)
+    path = f"/v1/challenges/{challenge['id']}"
+    conforms("GET", "/v1/challenges/{id}", api("GET", path))
+    conforms("POST", "/v1/challenges/{id}/resend", api("POST", f"{path}/resend", {}))
+    conforms("POST", "/v1/challenges/{id}/switch", api("POST", f"{path}/switch", {"channel": "email"}))
+    conforms("POST", "/v1/challenges/{id}/verify", api("POST", f"{path}/verify", {"code": "000000"}))
+    verdict = conforms(
+        "POST", "/v1/challenges/{id}/verify", api("POST", f"{path}/verify", {"code": app.now()})
+    )
+    assert verdict["valid"] is True
+    conforms("GET", "/v1/challenges/{id}", api("GET", path))
+    conforms("POST", "/v1/challenges/{id}/verify", api("POST", f"{path}/verify", {"code": "000000"}))
+    for method, path, body in (
+        ("GET", "/v1/users/{user_id}/factors", None),
+        ("PUT", "/v1/users/{user_id}/contacts", {"phone": "+14155550177"}),
+        ("POST", "/v1/users/{user_id}/backup-codes", {}),
+        ("GET", "/v1/ops/mode", None),
+        ("PUT", "/v1/ops/mode", {"mode": "auto", "reason": "x"}),
+    ):
+        conforms(method, path, api(method, path.format(user_id="described"), body))
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_is_not_there_is_a_problem_too(stack, status):
+    path = {404: "/v1/nothing", 405: "/v1/challenges"}[status]
+    answer = requests.patch(stack.url + path, timeout=5)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "code", "request_id"} <= answer.json().keys()
+    if status == 405:
+        assert "POST" in answer.headers["Allow"]
