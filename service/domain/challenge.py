@@ -150,9 +150,17 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         return replace(self, channel=channel, switches=switches)
 
     def sending(self, channel: Channel, reason: Reason | None, at: int) -> Self:
-        """The prompt moves to a channel that is about to be sent to; counted before it is done."""
+        """The prompt moves to a channel that is about to be sent to.
+
+        Counted, and the code accepted, before it is done: a message may arrive before its provider has
+        said that it took it.
+        """
         cool_down = COOL_DOWN[min(self.sends, len(COOL_DOWN) - 1)]
-        return replace(self.prompting(channel, reason, at), sends=self.sends + 1, resend_at=at + cool_down)
+        moved = self.prompting(channel, reason, at)
+        entry = self.entry(channel)
+        if entry is not None and not entry.opened:
+            moved = moved.with_entry(channel, opened=True, uncertain=True)
+        return replace(moved, sends=self.sends + 1, resend_at=at + cool_down)
 
     def probing(self, channel: Channel) -> Self:
         """A channel is about to be sent to beside the prompt, which stays. No cool-down follows."""
@@ -178,7 +186,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def send_failed(self, channel: Channel, reason: Reason, *, maybe_sent: bool, own_code: bool) -> Self:
         """A send failed; a code that may be on its way, or came by an earlier send, stays accepted."""
         entry = self.entry(channel)
-        was_open = entry is not None and entry.opened
+        was_open = entry is not None and entry.opened and not entry.uncertain
         counted = self if maybe_sent else replace(self, sends=self.sends - 1)
         nothing_out = reason in (Reason.UNDELIVERABLE, Reason.CIRCUIT_OPEN)
         return counted.with_entry(

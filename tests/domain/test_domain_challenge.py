@@ -73,7 +73,8 @@ class Life(RuleBasedStateMachine):
         assert self.challenge.resend_at == self.now + COOL_DOWN[min(before.sends, 2)]
         moved = before.channel is not None and before.channel != channel and reason is not None
         self.switches += moved
-        was_open = before.entry(channel).opened
+        was_open = before.entry(channel).opened and not before.entry(channel).uncertain
+        assert self.challenge.entry(channel).opened
         if failure is None:
             self.challenge = self.challenge.sent(channel, ref="VE1", own_code=False)
             assert self.challenge.entry(channel).opened
