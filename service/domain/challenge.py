@@ -164,7 +164,8 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def probing(self, channel: Channel) -> Self:
         """A channel is about to be sent to beside the prompt, which stays. No cool-down follows."""
-        return replace(self.with_entry(channel, state="waiting", reason=None), sends=self.sends + 1)
+        opened = self.with_entry(channel, state="waiting", reason=None, opened=True, uncertain=True)
+        return replace(opened, sends=self.sends + 1)
 
     def sent(
         self, channel: Channel, at: int, *, ref: str | None, own_code: bool, carrier: str | None = None
