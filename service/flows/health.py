@@ -116,7 +116,7 @@ class DecideHealth:
                 if channel == data.get("approved_by"):
                     transitions += route.approved(at, sent_at / 1000)
                 else:
-                    route.censored(sent_at / 1000)
+                    route.censored(at, sent_at / 1000)
         return transitions
 
     def _routes(self, channel: str, told: Mapping[str, Any]) -> list[Route]:

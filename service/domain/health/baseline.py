@@ -23,10 +23,10 @@ class Baseline(Struct):
     fast_approved: float = 0.0
     updated_at: float = 0.0
 
-    def learn(self, approved: int, failed: int, at: float) -> None:
+    def learn(self, approved: float, failed: float, at: float) -> None:
         """Matured sends: how many were approved, how many were not."""
         sends = approved + failed
-        if sends == 0:
+        if sends <= 0:
             return
         elapsed = max(0.0, at - self.updated_at)
         fade = math.exp(-sends / FAST_MEMORY - min(elapsed, 10 * FAST_SECONDS) / FAST_SECONDS)

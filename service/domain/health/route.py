@@ -36,7 +36,6 @@ class Route(Struct):
     baseline: Baseline = field(default_factory=Baseline)
     delays: Delays = field(default_factory=Delays)
     opened_by_silence: bool = False
-    probes: int = 0  # sent since half-open
     warned_until: float = 0.0
     evidence: float = 0.0  # the statistic at the last tick
     undelivered: int = 0  # reports since the last transition
@@ -46,7 +45,7 @@ class Route(Struct):
         match self.breaker.state:
             case "closed":
                 return "send" if within_share(self.breaker.share, send_id) else "refuse"
-            case "half_open" if self.probes - self.breaker.good < MAX_PROBES:
+            case "half_open" if self.silence.waiting() < MAX_PROBES:
                 return "probe"
             case _:
                 return "refuse"
@@ -59,7 +58,6 @@ class Route(Struct):
         if watch:
             self.silence.sent(at)
         if self.breaker.state == "half_open":
-            self.probes += 1
             if not self.opened_by_silence:
                 return self._good_probe(at)
         return []
@@ -94,10 +92,10 @@ class Route(Struct):
         if self.breaker.state != "open":
             self.silence.failed(sent_at)
 
-    def censored(self, sent_at: float) -> None:
-        """The user answered by another channel: the send tells nothing."""
+    def censored(self, at: float, sent_at: float) -> None:
+        """The user answered by another channel; those of a probe are prompted to."""
         if self.breaker.state != "open":
-            self.silence.censored(sent_at)
+            self.silence.censored(sent_at, at - sent_at if self.breaker.state == "closed" else None)
 
     def tick(self, at: float, terms: Terms) -> list[Transition]:
         """Let time pass: half-open when the wait is over, settle what matured, weigh what is open."""
@@ -107,7 +105,6 @@ class Route(Struct):
             transitions.append(Transition(due, self.name, "open", "half_open", "wait_over"))
             self.breaker.half_open(due)
             self.silence.clear()
-            self.probes = 0
         if self.breaker.state == "closed":
             self.breaker.climb(at)
         if self.silence.cohorts:

@@ -12,8 +12,11 @@ age a has likelihood 1 - p F(a), and its term of the sum is
     approved        log(lambda)
     failed          log((1 - lambda p0) / (1 - p0))              after 90 s, or when the user says so
 
-A send that another factor answered is censored: it keeps no term. p0 is the cautious baseline and F the
-learned delays; both are learned slowly, the baseline from matured sends only.
+A send whose user answered by another factor at age a is right-censored: it keeps the term of a send open at
+that age, so that an outage is seen although every user got in. p0 is the cautious baseline and F the learned
+delays; both are learned slowly, the baseline from matured sends only, a censored one being counted as
+approved with the probability that it would have been, given its age (the E step of Dempster, Laird and
+Rubin, J. R. Statist. Soc. B 1977).
 
 Under the baseline each sum's exponential is a supermartingale, so that false alarms are rarer than one in
 e**THRESHOLD sends a sum (Lorden, Ann. Math. Statist. 1971), and rarer still as p0 is cautious. With threshold
@@ -42,6 +45,7 @@ class Cohort(Struct, array_like=True):
     open: int = 0
     approved: int = 0
     failed: int = 0
+    censored: dict[int, int] = {}  # by age, in units of `WIDTH`
 
 
 class Silence(Struct):
@@ -83,11 +87,14 @@ class Silence(Struct):
         cohort.failed += 1
         return True
 
-    def censored(self, sent_at: float) -> None:
-        """The user answered otherwise: it tells nothing."""
+    def censored(self, sent_at: float, age: float | None) -> None:
+        """The user answered otherwise, at an age (seconds); `None`: invited to, so that it tells nothing."""
         cohort = self._cohort(sent_at)
-        if cohort is not None:
-            cohort.open -= 1
+        if cohort is None:
+            return
+        cohort.open -= 1
+        if age is not None and (bin_ := min(BINS - 1, int(age / WIDTH))) > 0:
+            cohort.censored[bin_] = cohort.censored.get(bin_, 0) + 1
 
     def mature(self, now: float, terms: "Terms", baseline: Baseline) -> None:
         """Settle cohorts older than the horizon, and learn the baseline from them."""
@@ -95,8 +102,13 @@ class Silence(Struct):
             cohort = self.cohorts.pop(0)
             failed = cohort.failed + cohort.open
             for k, (approved_term, failed_term) in enumerate(terms.settled):
-                self.sums[k] = max(0.0, self.sums[k] + cohort.approved * approved_term + failed * failed_term)
-            baseline.learn(cohort.approved, failed, now)
+                term = cohort.approved * approved_term + failed * failed_term
+                for age, count in cohort.censored.items():
+                    term += count * terms.open[k][age]
+                self.sums[k] = max(0.0, self.sums[k] + term)
+            hoped = sum(count * terms.hope[age] for age, count in cohort.censored.items())
+            lost = sum(cohort.censored.values()) - hoped
+            baseline.learn(cohort.approved + hoped, failed + lost, now)
 
     def statistic(self, now: float, terms: "Terms") -> float:
         """The largest of the sums, open sends counted in."""
@@ -119,7 +131,14 @@ class Silence(Struct):
             age = int((now - cohort.start) / WIDTH) - 1
             if cohort.open and age > 0:
                 term += cohort.open * by_age[age if age < BINS else BINS - 1]
+            if cohort.censored:
+                for censored_at, count in cohort.censored.items():
+                    term += count * by_age[censored_at]
             yield cohort.start, term
+
+    def waiting(self) -> int:
+        """Sends that are not answered yet."""
+        return sum(cohort.open for cohort in self.cohorts)
 
     def clear(self) -> None:
         """Begin anew."""
@@ -129,7 +148,7 @@ class Silence(Struct):
     def sample(self) -> tuple[int, int, int]:
         """Open, approved and failed sends of the last `HORIZON` seconds."""
         return (
-            sum(c.open for c in self.cohorts),
+            self.waiting(),
             sum(c.approved for c in self.cohorts),
             sum(c.failed for c in self.cohorts),
         )
@@ -150,4 +169,7 @@ class Terms:
     def __init__(self, baseline: Baseline, delays: Delays) -> None:
         p0, cdf = baseline.cautious(), delays.cdf()
         self.settled = [(math.log(share), math.log((1 - share * p0) / (1 - p0))) for share in ALTERNATIVES]
+        # The probability that a send without an answer at an age would have got one.
+        p = baseline.estimate()
+        self.hope = [p * (1 - f) / (1 - p * f) for f in cdf]
         self.open = [[math.log((1 - share * p0 * f) / (1 - p0 * f)) for f in cdf] for share in ALTERNATIVES]
