@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lint types layers openapi messages locks demo clean
+.PHONY: help serve test lab lint types layers openapi messages locks demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: $(INSTALLED) ## watch a login survive an outage
 
 test: lint types layers $(INSTALLED) ## everything that must hold
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lab: $(INSTALLED) ## simulated outages through the real decision: how soon it opens, how seldom in error
+	@$(BIN)/python -m tests.lab $(LAB_ARGS)
 
 lint: $(INSTALLED) ## style, and the API's description against the code
 	@$(BIN)/ruff check .

@@ -16,18 +16,25 @@ from service.domain.channels import Channel
 from service.domain.codes import RandomBytes
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
+from service.flows.delivery_reports import HeedReports
 from service.flows.enroll import Enroll
+from service.flows.gates import Gates
+from service.flows.health import DecideHealth
 from service.flows.mode import SetMode
 from service.flows.proofs import ProofSigner
 from service.flows.start import StartChallenge
+from service.flows.status_feed import WatchStatusPage
+from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
 from service.providers.smtp import SmtpMailer, SmtpServer
+from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
 from service.settings import Settings, SettingsError, parse_master_keys
 from service.store.api_keys import ApiKeyStore
 from service.store.challenges import ChallengeStore
 from service.store.changes import ChangeListener
 from service.store.enrollments import EnrollmentStore
+from service.store.health import HealthStore
 from service.store.idempotency import IdempotencyStore
 from service.store.keyring import Keyring, load_keyring
 from service.store.modes import ModeStore
@@ -81,6 +88,11 @@ class Services:
     enroll: Enroll
     mode: SetMode
     proofs: ProofSigner
+    reports: HeedReports
+    health: HealthStore
+    decide_health: DecideHealth
+    tell_vendor: TellVendor
+    status_page: WatchStatusPage | None
 
 
 def build_core(
@@ -116,6 +128,12 @@ def build(core: Core) -> Services:
     phone_codes = _phone_codes(core, users)
     cascade = Cascade(_delivery_channels(core, phone_codes), send_deadline=settings.send_deadline)
     delivery_deadline = int(settings.delivery_deadline * 1000)
+    health = HealthStore(store)
+    gates = Gates(health, clock=core.clock)
+    decide_health = DecideHealth(health, clock=core.clock)
+    change = ChangeChallenge(
+        challenges, cascade, gates, clock=core.clock, delivery_deadline=delivery_deadline
+    )
     return Services(
         core=core,
         api_keys=core.api_keys,
@@ -126,8 +144,10 @@ def build(core: Core) -> Services:
             store,
             users,
             ModeStore(store),
+            health,
             challenges,
             cascade,
+            gates,
             clock=core.clock,
             random_bytes=core.random_bytes,
             ttl=settings.challenge_ttl * 1000,
@@ -136,11 +156,12 @@ def build(core: Core) -> Services:
         verify=VerifyChallenge(
             challenges,
             phone_codes,
+            gates,
             codes_key=core.keyring.codes,
             clock=core.clock,
             check_deadline=settings.send_deadline,
         ),
-        change=ChangeChallenge(challenges, cascade, clock=core.clock, delivery_deadline=delivery_deadline),
+        change=change,
         enroll=Enroll(
             users,
             EnrollmentStore(store, core.sealer),
@@ -150,6 +171,13 @@ def build(core: Core) -> Services:
         ),
         mode=core.mode,
         proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
+        reports=HeedReports(NumberStore(store), users, change, clock=core.clock),
+        health=health,
+        decide_health=decide_health,
+        tell_vendor=TellVendor(challenges, phone_codes, gates, clock=core.clock),
+        status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
+        if settings.status_url is not None
+        else None,
     )
 
 

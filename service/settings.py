@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     twilio_verify_base_url: str = Field(
         "https://verify.twilio.com", validation_alias="TWILIO_VERIFY_BASE_URL"
     )
+    status_url: OptionalText = Field(None, validation_alias="OTP_STATUS_URL")
     twilio_custom_code: bool = Field(False, validation_alias="OTP_TWILIO_CUSTOM_CODE")
 
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
                 raise ValueError("expected smtp://[user:password@]host[:port]")
         return value
 
-    @field_validator("twilio_verify_base_url", "public_url")
+    @field_validator("twilio_verify_base_url", "public_url", "status_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:

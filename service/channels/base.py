@@ -1,15 +1,17 @@
 """What a channel that sends something is to the rest of the service."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from service.domain.challenge import Subject
+from service.domain.challenge import NOWHERE, Subject
 from service.domain.channels import Channel
+from service.domain.health.breaker import State
 
 
 @dataclass(frozen=True, slots=True)
 class SendJob:
-    """One send. `deadline` in seconds from now; times in ms."""
+    """One send. `deadline` in seconds from now; times in ms; `trouble`: routes that are not closed."""
 
     challenge_id: str
     application: str
@@ -18,18 +20,20 @@ class SendJob:
     deadline: float
     now: int
     expires_at: int
+    trouble: Mapping[str, State] = field(default_factory=dict)
 
     @property
     def country(self) -> str:
         """The calling code of the number, or a dash."""
-        return self.subject.phone.calling_code if self.subject.phone else "-"
+        return self.subject.phone.calling_code if self.subject.phone else NOWHERE
 
 
 class Receipt(NamedTuple):
-    """A provider took a message: its id there, and whether the code in it is ours to check."""
+    """A provider took a message: its id there, whether the code in it is ours to check, and its carrier."""
 
     ref: str | None
     own_code: bool
+    carrier: str | None = None
 
 
 class DeliveryChannel(Protocol):

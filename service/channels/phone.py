@@ -11,6 +11,7 @@ from service.domain.channels import Channel
 from service.domain.codes import derive_code
 from service.domain.contacts import Phone
 from service.domain.failures import FailureClass, Reason, SendFailure
+from service.domain.routes import route_name
 from service.providers.twilio_verify import TwilioVerify
 from service.store.numbers import NumberStore
 from service.store.users import UserStore
@@ -48,6 +49,15 @@ class PhoneCodes:
             raise SendFailure(
                 FailureClass.RECIPIENT, Reason.UNDELIVERABLE, code, fraud=code == "60410", remembered=True
             )
+        if route_name(channel, phone.calling_code, reservation.carrier) in job.trouble:
+            self._numbers.send_failed(number)
+            raise SendFailure(
+                FailureClass.PROVIDER_FAULT,
+                Reason.CIRCUIT_OPEN,
+                "carrier_circuit_open",
+                remembered=True,
+                carrier=reservation.carrier,
+            )
         custom = derive_code(self._codes_key, job.challenge_id, CODE_FAMILY) if self._custom_code else None
         try:
             sid = self._twilio.send(
@@ -61,11 +71,25 @@ class PhoneCodes:
         except SendFailure as failure:
             if not failure.maybe_sent:
                 self._numbers.send_failed(number)
+            failure.carrier = reservation.carrier
             if failure.remember_for:
                 self._numbers.remember_undeliverable(number, channel, failure.code, failure.remember_for)
             raise
-        self._numbers.send_accepted(number, sid)
-        return Receipt(sid, own_code=custom is not None)
+        self._numbers.send_accepted(number, sid, job.challenge_id)
+        return Receipt(sid, own_code=custom is not None, carrier=reservation.carrier)
+
+    def finish(
+        self, phone: Phone, verification: str, status: Literal["canceled", "approved"], *, deadline: float
+    ) -> bool:
+        """Tell Twilio how a verification ended here. Returns whether it knows now."""
+        if not self._twilio.finish(verification, status, deadline=deadline):
+            return False
+        self._numbers.verification_over(self._users.number_key(phone.e164))
+        return True
+
+    def sharers(self, phone: Phone, verification: str) -> list[str]:
+        """The challenges that wait for the same verification of a number."""
+        return self._numbers.sharers(self._users.number_key(phone.e164), verification)
 
     def check(self, phone: Phone, code: str, *, deadline: float) -> Literal["approved", "wrong", "over"]:
         """Ask Twilio about a code. Raises `CheckFailure`."""

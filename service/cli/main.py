@@ -97,6 +97,15 @@ def demo(
 
 
 @app.command()
+def replay(
+    file: Annotated[str, typer.Argument(help="A trace: JSON lines in time order; - for standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Replay a trace of sends through the health decision, and print each transition."""
+    import_module("service.cli.replay").replay(file, as_json)
+
+
+@app.command()
 def openapi(as_json: Json = False) -> None:
     """Print the API's description (OpenAPI 3.1)."""
     import_module("service.cli.openapi").openapi(as_json)

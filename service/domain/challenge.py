@@ -21,6 +21,7 @@ State = Literal["waiting", "sent", "ready", "failed", "skipped"]
 
 MAX_ATTEMPTS = 5
 MAX_SENDS = 5  # by all channels of one challenge together; Twilio's own limit per verification is 5 too
+NOWHERE = "-"  # the country of a challenge without a phone
 COOL_DOWN = (30_000, 60_000, 120_000)  # between one send and the next, ms
 
 
@@ -32,6 +33,10 @@ class Entry(Struct, frozen=True, omit_defaults=True):
         uncertain: opened by a send that failed, so that a provider's silence about a code is no news.
         own_code: the code was made here (`CustomCode`), so it is checked here.
         ref: the provider's id of the verification (`VE...`).
+        sent_at: when the provider took the last send.
+        probe: sent, or to be sent, to see whether its route is back; the prompt is another channel's.
+        missed: the user said of the last send that it did not arrive.
+        carrier: who carried the last send (`404-10`, mobile country and network code), where known.
 
     """
 
@@ -42,6 +47,10 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     uncertain: bool = field(name="x", default=False)
     own_code: bool = field(name="k", default=False)
     ref: str | None = field(name="v", default=None)
+    sent_at: int = field(name="sa", default=0)
+    probe: bool = field(name="p", default=False)
+    missed: bool = field(name="nr", default=False)
+    carrier: str | None = field(name="ca", default=None)
 
 
 class Switch(Struct, frozen=True):
@@ -71,6 +80,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     application: str = field(name="a")
     user: str = field(name="u")  # keyed hash of the user id
     sealed: str = field(name="z")  # the `Subject`, which only the store opens
+    country: str = field(name="cc", default=NOWHERE)  # calling code of the phone, for the route
     locale: str = field(name="l", default="en")
     min_assurance: Assurance = field(name="ma", default="aal1")
     status: Status = field(name="st")
@@ -111,6 +121,14 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         """The plan's entry for a channel."""
         return next((entry for entry in self.entries if entry.channel == channel), None)
 
+    def watched_sends(self) -> dict[str, tuple[int, str | None]]:
+        """The sends that health waits for, by channel: when, and by which carrier (as in `lib.lua`)."""
+        return {e.channel.value: (e.sent_at, e.carrier) for e in self.entries if e.sent_at and not e.missed}
+
+    def has_verification(self) -> bool:
+        """Whether the provider holds a verification for it, which it wants to know the end of."""
+        return any(entry.ref is not None for entry in self.entries)
+
     def attempts_remaining(self) -> int:
         """How many wrong codes are left before the challenge locks."""
         return max(0, self.max_attempts - self.attempts)
@@ -144,10 +162,26 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
             moved = moved.with_entry(channel, opened=True, uncertain=True)
         return replace(moved, sends=self.sends + 1, resend_at=at + cool_down)
 
-    def sent(self, channel: Channel, *, ref: str | None, own_code: bool) -> Self:
+    def probing(self, channel: Channel) -> Self:
+        """A channel is about to be sent to beside the prompt, which stays. No cool-down follows."""
+        opened = self.with_entry(channel, state="waiting", reason=None, opened=True, uncertain=True)
+        return replace(opened, sends=self.sends + 1)
+
+    def sent(
+        self, channel: Channel, at: int, *, ref: str | None, own_code: bool, carrier: str | None = None
+    ) -> Self:
         """A send was accepted by its provider."""
         return self.with_entry(
-            channel, state="sent", reason=None, opened=True, uncertain=False, own_code=own_code, ref=ref
+            channel,
+            state="sent",
+            reason=None,
+            opened=True,
+            uncertain=False,
+            own_code=own_code,
+            ref=ref,
+            sent_at=at,
+            missed=False,
+            carrier=carrier,
         )
 
     def send_failed(self, channel: Channel, reason: Reason, *, maybe_sent: bool, own_code: bool) -> Self:
@@ -155,11 +189,12 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         entry = self.entry(channel)
         was_open = entry is not None and entry.opened and not entry.uncertain
         counted = self if maybe_sent else replace(self, sends=self.sends - 1)
+        nothing_out = reason in (Reason.UNDELIVERABLE, Reason.CIRCUIT_OPEN)
         return counted.with_entry(
             channel,
             state="failed",
             reason=reason,
-            opened=was_open or reason != Reason.UNDELIVERABLE,
+            opened=was_open or not nothing_out,
             uncertain=not maybe_sent and not was_open,
             own_code=own_code,
         )
@@ -170,6 +205,10 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         if entry is None or entry.state != "sent" or reason == Reason.USER_REQUEST:
             return self
         return self.with_entry(channel, state="failed", reason=reason)
+
+    def not_delivered(self, channel: Channel) -> Self:
+        """A report says that a message did not arrive; its code stays accepted all the same."""
+        return self.with_entry(channel, state="failed", reason=Reason.DELIVERY_FAILED, missed=True)
 
     def dead_end(self, at: int) -> Self:
         """No channel is left."""

@@ -60,6 +60,12 @@ class Unauthenticated(OtpError):
     code = "unauthenticated"
 
 
+class SignatureInvalid(OtpError):
+    """A provider's call is not signed, or not by the provider."""
+
+    code = "signature_invalid"
+
+
 class ScopeMissing(OtpError):
     """The API key is good, but not for this."""
 

@@ -67,6 +67,7 @@ class SendFailure(Exception):
         fraud: the provider suspects toll fraud: no paid channel may follow.
         remember_for: seconds during which this recipient need not be tried again.
         remembered: nobody was asked now, since it was known from before.
+        carrier: who carries the number's messages, where known.
 
     """
 
@@ -80,6 +81,7 @@ class SendFailure(Exception):
         fraud: bool = False,
         remember_for: int = 0,
         remembered: bool = False,
+        carrier: str | None = None,
     ) -> None:
         super().__init__(f"{failure_class} ({code})")
         self.failure_class = failure_class
@@ -89,6 +91,7 @@ class SendFailure(Exception):
         self.fraud = fraud
         self.remember_for = remember_for
         self.remembered = remembered
+        self.carrier = carrier
 
 
 class CheckFailure(Exception):

@@ -1,12 +1,24 @@
 """The plan of a challenge: which channels, in which order, and why the others can't serve."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
 
 from service.domain.challenge import Entry
 from service.domain.channels import DEFAULT_ORDER, PRIMARY_PROVIDER, TRAITS, Assurance, Channel, reaches
 from service.domain.failures import Reason
 from service.domain.mode import Mode
 from service.domain.user import User
+
+
+class Gate(StrEnum):
+    """What a channel's route lets through now, where that is not everything."""
+
+    SHUT = "shut"  # its breaker is open: nothing is sent
+    PROBE = "probe"  # half-open, and this challenge may try it
+
+
+_ALL_OPEN: Mapping[Channel, Gate] = MappingProxyType({})
 
 
 def build_plan(
@@ -16,6 +28,7 @@ def build_plan(
     configured: Collection[Channel],
     min_assurance: Assurance,
     mode: Mode,
+    gates: Mapping[Channel, Gate] = _ALL_OPEN,
 ) -> tuple[Entry, ...]:
     """Every channel considered, in order, each `waiting`, `ready` or `skipped` with its reason.
 
@@ -25,9 +38,9 @@ def build_plan(
         configured: the channels this installation can carry.
         min_assurance: channels worth less are left out.
         mode: the operators' mode for this user.
-
+        gates: what health says; it is heard in mode `auto` only.
     """
-    entries = []
+    entries: list[Entry] = []
     for channel in requested or DEFAULT_ORDER:
         traits = TRAITS[channel]
         if not user.enrolled(channel):
@@ -38,12 +51,18 @@ def build_plan(
             entries.append(Entry(channel, "skipped", Reason.BELOW_MIN_ASSURANCE))
         elif mode is Mode.FALLBACK and traits.provider == PRIMARY_PROVIDER:
             entries.append(Entry(channel, "skipped", Reason.MODE))
+        elif mode is Mode.AUTO and channel in gates:
+            probe = gates[channel] is Gate.PROBE
+            entries.append(Entry(channel, "skipped", Reason.CIRCUIT_OPEN, probe=probe))
         elif traits.delivered:
             entries.append(Entry(channel))
         else:
             entries.append(Entry(channel, "ready", opened=True))
     if mode is Mode.PRIMARY_ONLY:
         return _primary_only(entries)
+    if not any(entry.state in ("waiting", "ready") for entry in entries):
+        # Nothing to hedge with: a try is better than a refusal.
+        return tuple(Entry(entry.channel) if entry.probe else entry for entry in entries)
     return tuple(entries)
 
 

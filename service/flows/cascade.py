@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -11,12 +12,16 @@ from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject, why_n
 from service.domain.channels import TRAITS, Channel
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.events import Event, challenge_event
-from service.domain.failures import FailureClass, Reason, SendFailure
+from service.domain.failures import COUNTED, FailureClass, Reason, SendFailure
+from service.domain.health.breaker import State, within_share
+from service.domain.routes import route_name
 from service.telemetry import logs, metrics
 
 # Beyond the deadline of one send: what a second one may take, so that a hanging provider does not
 # make the user wait twice.
 SECOND_CHANCE = 0.8  # seconds
+CARRIER_PROBES = 0.25  # share of a half-open carrier's challenges that probe it
+PATIENCE = 10_000  # ms; who asks sooner than that has not waited for the message
 SHORTEST_SEND = 0.1  # seconds; with less left, a send is not begun
 
 _log = logs.get("cascade")
@@ -31,6 +36,7 @@ class Walk:
             challenge comes back as stored.
         now: ms, the time of the request.
         until: `time.monotonic()` by which the walk must be over.
+        trouble: routes that are not closed; nothing is sent by those.
     """
 
     challenge: Challenge
@@ -38,6 +44,8 @@ class Walk:
     now: int
     until: float
     claim: Callable[[Challenge, list[Event]], Challenge]
+    trouble: Mapping[str, State] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
     fraud: bool = False
@@ -50,6 +58,20 @@ class Walk:
         """The prompt moves to a channel about to be sent to."""
         self._moved(self.challenge.sending(channel, reason, self.now))
         self.challenge = self.claim(self.challenge, self.events)
+
+    def miss(self, channel: Channel) -> None:
+        """The user asks for another message or way: the last send did not arrive, if it had time to."""
+        entry = self.challenge.entry(channel)
+        if entry is None or not entry.sent_at or entry.missed or self.now - entry.sent_at < PATIENCE:
+            return
+        told: dict[str, object] = {"missed": channel, "country": self.challenge.country}
+        told |= {"sent_at": entry.sent_at, "carrier": entry.carrier}
+        self.events.append(challenge_event("missed", self.challenge, self.now, **told))
+        self.challenge = self.challenge.with_entry(channel, missed=True)
+
+    def at(self) -> int:
+        """The time now, ms."""
+        return self.now + int((time.monotonic() - self.began) * 1000)
 
     def _moved(self, changed: Challenge) -> None:
         for switch in changed.switches[len(self.challenge.switches) :]:
@@ -86,10 +108,11 @@ class Cascade:
         subject: Subject,
         now: int,
         claim: Callable[[Challenge, list[Event]], Challenge] = lambda challenge, _events: challenge,
+        trouble: Mapping[str, State] = MappingProxyType({}),
     ) -> Walk:
         """Start a walk; its time runs from here."""
         until = time.monotonic() + self._send_deadline + SECOND_CHANCE
-        return Walk(challenge, subject, now, until, claim)
+        return Walk(challenge, subject, now, until, claim, trouble)
 
     def advance(self, walk: Walk, entries: Iterable[Entry], reason: Reason | None) -> bool:
         """Try entries in order. Returns whether one of them is ready; the walk tells the rest.
@@ -126,8 +149,17 @@ class Cascade:
         Raises:
             InvalidInput: the provider says that the request itself is wrong.
         """
-        provider = TRAITS[channel].provider or "-"
         walk.sending(channel, reason)
+        return self._deliver(walk, channel)
+
+    def probe(self, walk: Walk, channel: Channel) -> None:
+        """Send to see whether a route is back: the prompt stays where it is, whatever comes of it."""
+        walk.trouble = {}
+        walk.challenge = walk.claim(walk.challenge.probing(channel), walk.events)
+        self._deliver(walk, channel)
+
+    def _deliver(self, walk: Walk, channel: Channel) -> SendFailure | None:
+        provider = TRAITS[channel].provider or "-"
         challenge, started = walk.challenge, time.monotonic()
         job = SendJob(
             challenge_id=challenge.id,
@@ -137,6 +169,7 @@ class Cascade:
             deadline=min(self._send_deadline, max(SHORTEST_SEND, walk.until - started)),
             now=walk.now,
             expires_at=challenge.expires_at,
+            trouble=walk.trouble,
         )
         told: dict[str, object] = {"provider": provider, "country": job.country}
         try:
@@ -146,9 +179,17 @@ class Cascade:
             return failure
         metrics.SEND_SECONDS.labels(provider, channel).observe(time.monotonic() - started)
         metrics.SENDS.labels(provider, channel, job.country, "sent").inc()
-        walk.challenge = challenge.sent(channel, ref=receipt.ref, own_code=receipt.own_code)
-        walk.events.append(challenge_event("sent", walk.challenge, walk.now, ref=receipt.ref, **told))
+        at = walk.at()
+        walk.challenge = challenge.sent(
+            channel, at, ref=receipt.ref, own_code=receipt.own_code, carrier=receipt.carrier
+        )
+        told |= {"channel": channel, "ref": receipt.ref, "sent_at": at, "carrier": receipt.carrier}
+        walk.events.append(challenge_event("sent", walk.challenge, at, **told))
         return None
+
+    def is_shut(self, walk: Walk, channel: Channel) -> bool:
+        """Whether nothing is sent by a channel now, since its route is not healthy."""
+        return route_name(channel, walk.challenge.country) in walk.trouble
 
     def _obstacle(self, walk: Walk, channel: Channel) -> Reason | None:
         """Why a send would be in vain or must not be, from what this walk has seen."""
@@ -157,6 +198,8 @@ class Cascade:
             return Reason.FRAUD_SUSPECTED
         if traits.provider in walk.down:
             return Reason.PROVIDER_ERROR
+        if self.is_shut(walk, channel):
+            return Reason.CIRCUIT_OPEN
         if walk.challenge.sends >= MAX_SENDS:
             return Reason.NOT_ALLOWED
         if walk.until - time.monotonic() < SHORTEST_SEND:
@@ -170,23 +213,30 @@ class Cascade:
             raise InvalidInput(
                 FieldFault(TRAITS[channel].contact or "channels", "the provider does not accept it")
             )
-        if failure.failure_class in (FailureClass.PROVIDER_FAULT, FailureClass.ACCOUNT):
+        if failure.failure_class in COUNTED and failure.reason is not Reason.CIRCUIT_OPEN:
             walk.down.add(provider)
         walk.fraud = walk.fraud or failure.fraud
         walk.challenge = walk.challenge.send_failed(
             channel, failure.reason, maybe_sent=failure.maybe_sent, own_code=False
         )
+        if failure.reason is Reason.CIRCUIT_OPEN:
+            route = route_name(channel, job.country, failure.carrier)
+            half_open = walk.trouble.get(route) == "half_open"
+            probe = half_open and within_share(CARRIER_PROBES, job.challenge_id)
+            walk.challenge = walk.challenge.with_entry(channel, state="skipped", probe=probe)
         told = {
+            "channel": channel,
             "provider": provider,
             "country": job.country,
             "failure_class": failure.failure_class.value,
             "code": failure.code,
             "remembered": failure.remembered,
+            "carrier": failure.carrier,
         }
-        walk.events.append(challenge_event("send_failed", walk.challenge, walk.now, **told))
+        walk.events.append(challenge_event("send_failed", walk.challenge, walk.at(), **told))
         metrics.SENDS.labels(provider, channel, job.country, failure.failure_class).inc()
         metrics.SEND_FAILURES.labels(provider, channel, failure.failure_class, failure.code).inc()
-        _log.warning("send_failed", challenge=job.challenge_id, channel=channel, **told)
+        _log.warning("send_failed", challenge=job.challenge_id, **told)
 
 
 def dead_end(challenge: Challenge, now: int) -> tuple[Challenge, Event]:

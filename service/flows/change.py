@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject
 from service.domain.channels import TRAITS, Channel
 from service.domain.errors import (
@@ -17,6 +19,7 @@ from service.domain.errors import (
 from service.domain.events import Event, challenge_event
 from service.domain.failures import Reason
 from service.flows.cascade import Cascade, Walk
+from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store.challenges import ChallengeStore
 
@@ -30,12 +33,14 @@ class ChangeChallenge:
         self,
         challenges: ChallengeStore,
         cascade: Cascade,
+        gates: Gates,
         *,
         clock: Callable[[], int],
         delivery_deadline: int,
     ) -> None:
         self._challenges = challenges
         self._cascade = cascade
+        self._gates = gates
         self._clock = clock
         self._delivery_deadline = delivery_deadline
 
@@ -55,9 +60,10 @@ class ChangeChallenge:
         for _ in range(_SAVE_TRIES):
             challenge, subject, now = self._pending(application, challenge_id)
             canceled = challenge.canceled(now)
-            if self._challenges.save(
-                canceled, [challenge_event("canceled", canceled, now)], now=now, due_at=None
-            ):
+            told: dict[str, object] = {"country": canceled.country, "sends": canceled.watched_sends()}
+            told["verifications"] = canceled.has_verification()
+            event = challenge_event("canceled", canceled, now, **told)
+            if self._challenges.save(canceled, [event], now=now, due_at=None):
                 return canceled.next_version(), subject
         raise _conflict()
 
@@ -76,9 +82,13 @@ class ChangeChallenge:
         self._require_send_allowed(challenge, now)
         walk = self._walk(challenge, subject, now)
         walk.events.append(challenge_event("resent", challenge, now))
-        failure = self._cascade.send(walk, channel, None)
-        if failure is not None:
-            self._cascade.advance(walk, _after(challenge, channel), failure.reason)
+        walk.miss(channel)
+        others = _after(challenge, channel)
+        if others and self._cascade.is_shut(walk, channel):
+            walk.challenge = walk.challenge.left(channel, Reason.CIRCUIT_OPEN)
+            self._cascade.advance(walk, others, Reason.CIRCUIT_OPEN)
+        elif (failure := self._cascade.send(walk, channel, None)) is not None:
+            self._cascade.advance(walk, others, failure.reason)
         return self._store(walk), subject
 
     def switch(self, application: str, challenge_id: str, named: Channel | None) -> tuple[Challenge, Subject]:
@@ -99,14 +109,18 @@ class ChangeChallenge:
                 # A code is on its way there already: only the prompt moves.
                 walk = self._walk(challenge, subject, now)
                 walk.prompt(named, Reason.USER_REQUEST)
+                walk.miss(challenge.channel or named)
                 return self._store(walk), subject
             if entry.state != "waiting":
                 self._require_send_allowed(challenge, now)
         if not candidates:
             raise NoOtherChannel("There is no other channel to switch to.")
         walk = self._walk(challenge, subject, now)
-        if not self._cascade.advance(walk, candidates, Reason.USER_REQUEST) and not walk.events:
+        moved = self._cascade.advance(walk, candidates, Reason.USER_REQUEST)
+        if not moved and not walk.events:
             raise NoOtherChannel("There is no other channel to switch to.")
+        if challenge.channel is not None:
+            walk.miss(challenge.channel)
         return self._store(walk), subject
 
     def deadline_passed(self, challenge_id: str) -> Challenge | None:
@@ -121,13 +135,18 @@ class ChangeChallenge:
         now = self._clock()
         if challenge.status == "pending" and now >= challenge.expires_at:
             expired = challenge.expired(now)
-            event = challenge_event("expired", expired, now)
+            told = {"country": expired.country, "verifications": expired.has_verification()}
+            event = challenge_event("expired", expired, now, **told)
             self._challenges.save(expired, [event], now=now, due_at=None)
             return expired
         if challenge.status != "pending":
             self._challenges.forget_due(challenge_id)
             return challenge
         walk = self._walk(challenge, self._challenges.open(challenge), now)
+        probe = next((e.channel for e in challenge.entries if e.probe and e.state == "skipped"), None)
+        if probe is not None:
+            self._cascade.probe(walk, probe)
+            return self._store(walk)
         present = challenge.entry(challenge.channel) if challenge.channel else None
         if present is not None and present.state == "waiting" and TRAITS[present.channel].delivered:
             # Its sender died between claiming the send and making it.
@@ -140,6 +159,29 @@ class ChangeChallenge:
                 self._cascade.advance(walk, candidates, Reason.NOT_DELIVERED)
         return self._store(walk)
 
+    def delivery_failed(self, challenge_id: str, channel: Channel, ref: str) -> int | None:
+        """A report says that a message of the verification `ref` did not arrive: switch at once.
+
+        Safe to call again. Returns when the message was sent (ms), `None` if that is not known any more.
+
+        Raises:
+            StateConflict: others kept changing the challenge.
+        """
+        challenge = self._challenges.get(challenge_id, None)
+        entry = challenge.entry(channel) if challenge else None
+        if challenge is None or entry is None or entry.ref != ref:
+            return None
+        now = self._clock()
+        if challenge.status_at(now) != "pending" or entry.state != "sent":
+            return entry.sent_at
+        walk = self._walk(challenge, self._challenges.open(challenge), now)
+        walk.challenge = challenge.not_delivered(channel)
+        walk.events.append(challenge_event("delivery_failed", challenge, now, failed=channel))
+        if challenge.channel == channel:
+            self._cascade.advance(walk, _after(challenge, channel), Reason.DELIVERY_FAILED)
+        self._store(walk)
+        return entry.sent_at
+
     def _pending(self, application: str, challenge_id: str) -> tuple[Challenge, Subject, int]:
         challenge, subject = self.get(application, challenge_id)
         now = self._clock()
@@ -148,7 +190,9 @@ class ChangeChallenge:
 
     def _named(self, challenge: Challenge, named: Channel) -> list[Entry]:
         entry = challenge.entry(named)
-        if entry is None or (entry.state == "skipped"):
+        if entry is not None and entry.reason is Reason.CIRCUIT_OPEN and entry.state == "skipped":
+            return [replace(entry, state="waiting", probe=False)]  # its route may be back by now
+        if entry is None or entry.state == "skipped":
             raise InvalidInput(FieldFault("channel", f"{named} can't serve in this challenge"))
         return [entry]
 
@@ -160,7 +204,8 @@ class ChangeChallenge:
             raise ResendTooSoon(f"Wait {seconds} s before asking for another message.", retry_after=seconds)
 
     def _walk(self, challenge: Challenge, subject: Subject, now: int) -> Walk:
-        return self._cascade.begin(challenge, subject, now, claim=self._claim)
+        trouble = self._gates.trouble()
+        return self._cascade.begin(challenge, subject, now, claim=self._claim, trouble=trouble)
 
     def _claim(self, challenge: Challenge, events: list[Event]) -> Challenge:
         """Store the intent to send, so that of two requests at once only one sends."""

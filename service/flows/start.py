@@ -1,23 +1,27 @@
-"""Starting a challenge: load what the user has and the mode, plan, walk the plan, store. Two round trips."""
+"""Starting a challenge, in two round trips: load the user, the mode and the routes' health, then store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as struct_replace
 
-from service.domain.challenge import MAX_ATTEMPTS, Challenge, Subject
-from service.domain.channels import Assurance, Channel
+from service.domain.challenge import MAX_ATTEMPTS, NOWHERE, Challenge, Subject
+from service.domain.channels import DEFAULT_ORDER, Assurance, Channel
 from service.domain.codes import RandomBytes
 from service.domain.contacts import Email, Phone
 from service.domain.errors import StateConflict
 from service.domain.events import challenge_event
+from service.domain.health.breaker import State
 from service.domain.mode import Mode, effective
 from service.domain.plan import build_plan, presentable
+from service.domain.routes import route_name
 from service.domain.user import User
 from service.flows.cascade import Cascade, dead_end
+from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store import keys
 from service.store.challenges import ChallengeStore
+from service.store.health import HealthStore, RouteState
 from service.store.modes import ModeStore
 from service.store.redis import Store
 from service.store.users import UserStore
@@ -48,8 +52,10 @@ class StartChallenge:
         store: Store,
         users: UserStore,
         modes: ModeStore,
+        health: HealthStore,
         challenges: ChallengeStore,
         cascade: Cascade,
+        gates: Gates,
         *,
         clock: Callable[[], int],
         random_bytes: RandomBytes,
@@ -59,8 +65,10 @@ class StartChallenge:
         self._store = store
         self._users = users
         self._modes = modes
+        self._health = health
         self._challenges = challenges
         self._cascade = cascade
+        self._gates = gates
         self._clock = clock
         self._random_bytes = random_bytes
         self._ttl = ttl
@@ -74,13 +82,17 @@ class StartChallenge:
             StoreUnavailable: Redis can't be reached.
         """
         now = self._clock()
-        user, mode = self._load(request, now)
+        user, mode, states = self._load(request, now)
+        challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
+        country = user.phone.calling_code if user.phone else NOWHERE
+        channels = request.channels or DEFAULT_ORDER
         entries = build_plan(
             user,
             requested=request.channels,
             configured=self._cascade.configured,
             min_assurance=request.min_assurance,
             mode=mode,
+            gates=self._gates.of(states, channels, country, challenge_id) if states else {},
         )
         subject = Subject(
             request.user_id,
@@ -90,12 +102,12 @@ class StartChallenge:
             request.client_ip,
             dict(request.metadata) if request.metadata else None,
         )
-        challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
         planned = Challenge(
             id=challenge_id,
             application=request.application,
             user=user.key,
             sealed=self._challenges.seal(challenge_id, subject),
+            country=country,
             locale=request.locale,
             min_assurance=request.min_assurance,
             status="pending",
@@ -104,7 +116,11 @@ class StartChallenge:
             expires_at=now + self._ttl,
             max_attempts=MAX_ATTEMPTS,
         )
-        walk = self._cascade.begin(planned, subject, now)
+        trouble: Mapping[str, State] = {}
+        if states and mode is Mode.AUTO:
+            planned_routes = {route_name(e.channel, country) for e in entries if e.state == "waiting"}
+            trouble = {n: s for n, s in self._gates.trouble(states).items() if n not in planned_routes}
+        walk = self._cascade.begin(planned, subject, now, trouble=trouble)
         ready = self._cascade.advance(walk, entries, None)
         challenge, events = walk.challenge, walk.events
         if ready:
@@ -120,10 +136,10 @@ class StartChallenge:
         metrics.CHALLENGES.labels(challenge.status).inc()
         return challenge.next_version(), subject
 
-    def _load(self, request: StartRequest, now: int) -> tuple[User, Mode]:
+    def _load(self, request: StartRequest, now: int) -> tuple[User, Mode, Mapping[str, RouteState]]:
         user_key = self._users.key(request.application, request.user_id)
-        raw_user, raw_modes = self._store.batch(
-            [self._users.load_command(user_key), self._modes.load_command()]
+        raw_user, raw_modes, raw_health = self._store.batch(
+            [self._users.load_command(user_key), self._modes.load_command(), self._health.load_command()]
         )
         if raw_user:
             user = self._users.decode(user_key, raw_user)
@@ -136,4 +152,4 @@ class StartChallenge:
             user.phone.calling_code if user.phone else None,
             now,
         )
-        return user, setting.mode if setting else Mode.AUTO
+        return user, setting.mode if setting else Mode.AUTO, self._health.decode(raw_health)

@@ -19,8 +19,9 @@ from service.domain.errors import (
     InvalidInput,
     NotFound,
 )
-from service.domain.failures import CheckFailure
+from service.domain.failures import COUNTED, CheckFailure
 from service.domain.notices import Notice, code_ended_notice
+from service.flows.gates import CIRCUIT_OPEN, Gates
 from service.store.challenges import ChallengeStore, Reply
 from service.telemetry import logs, metrics
 
@@ -49,6 +50,7 @@ class VerifyChallenge:
         self,
         challenges: ChallengeStore,
         phone_codes: PhoneCodes | None,
+        gates: Gates,
         *,
         codes_key: bytes,
         clock: Callable[[], int],
@@ -56,6 +58,7 @@ class VerifyChallenge:
     ) -> None:
         self._challenges = challenges
         self._phone_codes = phone_codes
+        self._gates = gates
         self._codes_key = codes_key
         self._clock = clock
         self._check_deadline = check_deadline
@@ -122,8 +125,10 @@ class VerifyChallenge:
         if phone is None or self._phone_codes is None:
             return self._settle(challenge, "wrong")
         try:
+            self._gates.require_check()
             verdict = self._phone_codes.check(phone, code, deadline=self._check_deadline)
         except CheckFailure as failure:
+            fault = _is_fault(failure)
             metrics.CHECKS.labels(PRIMARY_PROVIDER, failure.failure_class).inc()
             _log.warning(
                 "check_failed",
@@ -132,21 +137,25 @@ class VerifyChallenge:
                 code=failure.code,
             )
             if all(entry.uncertain for entry in asked):
-                return self._settle(challenge, "wrong")  # nothing was sent as far as anyone knows
-            return self._refund(challenge, MAX_REFUNDS if local else MAX_REFUNDS_PROVIDER_ONLY)
+                # Nothing was sent as far as anyone knows.
+                return self._settle(challenge, "wrong", fault=fault)
+            limit = MAX_REFUNDS if local else MAX_REFUNDS_PROVIDER_ONLY
+            return self._refund(challenge, limit, fault=fault)
         metrics.CHECKS.labels(PRIMARY_PROVIDER, verdict).inc()
         match verdict:
             case "approved":
                 current = [e.channel for e in asked if e.channel == challenge.channel]
-                return self._settle(challenge, "approve", channel=(current or [asked[0].channel])[0])
+                by = (current or [asked[0].channel])[0]
+                return self._settle(challenge, "approve", channel=by, fault=False)
             case "over" if not all(entry.uncertain for entry in asked):
-                return self._settle(challenge, "over", channels=[entry.channel for entry in asked])
+                over = [entry.channel for entry in asked]
+                return self._settle(challenge, "over", channels=over, fault=False)
             case _:
-                return self._settle(challenge, "wrong")
+                return self._settle(challenge, "wrong", fault=False)
 
-    def _refund(self, challenge: Challenge, limit: int) -> Verdict:
+    def _refund(self, challenge: Challenge, limit: int, *, fault: bool | None) -> Verdict:
         reply = self._challenges.settle(
-            challenge.id, challenge.application, self._clock(), "refund", max_refunds=limit
+            challenge.id, challenge.application, self._clock(), "refund", max_refunds=limit, fault=fault
         )
         if reply.outcome != "refunded":
             return self._verdict(reply, None)
@@ -192,3 +201,10 @@ class VerifyChallenge:
         if reply.challenge is None:
             raise NotFound("challenge")
         return reply.challenge
+
+
+def _is_fault(failure: CheckFailure) -> bool | None:
+    """Whether a failed check counts against the provider; `None`: it was not asked, or throttled us."""
+    if failure.code == CIRCUIT_OPEN or failure.failure_class not in COUNTED:
+        return None
+    return True

@@ -7,7 +7,7 @@ import time
 from flask import Flask, Response, g, request
 
 from service.app import Services
-from service.http import challenges, enrollments, ops, problems, public, users
+from service.http import challenges, enrollments, hooks, ops, problems, public, users
 from service.telemetry import logs, metrics
 
 MAX_BODY = 64 * 1024  # bytes
@@ -24,7 +24,7 @@ def create_app(services: Services) -> Flask:
     app.url_map.strict_slashes = False
     app.extensions["otp"] = services
     problems.register(app)
-    for blueprint in (challenges.api, enrollments.api, users.api, ops.api, public.api):
+    for blueprint in (challenges.api, enrollments.api, users.api, ops.api, hooks.api, public.api):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     app.after_request(_end)

@@ -154,5 +154,49 @@ def _public_paths() -> dict[str, Any]:
         "/.well-known/jwks.json": get(
             "jwks", "Keys to check proofs with", {"application/json": {"schema": _ref(JwksView)}}
         ),
+        "/hooks/twilio": {"post": _hook()},
         "/openapi.yaml": get("openapi", "This description", {"application/yaml": text}),
+    }
+
+
+def _hook() -> dict[str, Any]:
+    event = {
+        "type": "object",
+        "required": ["id", "type"],
+        "properties": {
+            "id": {"type": "string", "minLength": 1, "maxLength": 256},
+            "type": {"type": "string", "maxLength": 256},
+            "time": {"type": "string", "format": "date-time"},
+            "data": {"type": "object"},
+        },
+    }
+    return {
+        "operationId": "twilio",
+        "summary": "Delivery reports of Twilio Event Streams: a batch of CloudEvents",
+        "tags": ["public"],
+        "security": [],
+        "parameters": [
+            {
+                "name": "X-Twilio-Signature",
+                "in": "header",
+                "required": True,
+                "description": "Twilio's signature of the URL, in which bodySHA256 covers the body",
+                "schema": {"type": "string"},
+            },
+            {"name": "bodySHA256", "in": "query", "required": True, "schema": {"type": "string"}},
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "array", "items": event}}},
+        },
+        "responses": {
+            "204": {"description": "Taken"},
+            **{
+                str(status): {
+                    "description": HTTPStatus(status).phrase,
+                    "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
+                }
+                for status in (400, 403, 409, 413, 422, 503)
+            },
+        },
     }

@@ -5,8 +5,8 @@ from flask import Blueprint
 from service.domain.api_keys import Scope as KeyScope
 from service.domain.mode import Mode, Scope
 from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import EmptyRequest, ModeRequest, ModeSettingView, ModeView
-from service.http.views import mode_setting_view
+from service.http.schemas import EmptyRequest, HealthReport, ModeRequest, ModeSettingView, ModeView
+from service.http.views import health_view, mode_setting_view
 
 api = Blueprint("ops", __name__)
 
@@ -42,3 +42,10 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
         expires_in=asked.expires_in,
     )
     return Answer(mode_setting_view(setting))
+
+
+@endpoint(api, "GET", "/v1/ops/health", scope=KeyScope.OPS, answers={200: HealthReport})
+def get_health(call: Call[EmptyRequest]) -> Answer:
+    """Read the health of every route, and what it rests on."""
+    states, feed, decided = call.services.health.overview()
+    return Answer(health_view(states, feed, decided=decided))

@@ -19,6 +19,7 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.MalformedBody: 400,
     errors.Unauthenticated: 401,
     errors.ScopeMissing: 403,
+    errors.SignatureInvalid: 403,
     errors.NotFound: 404,
     errors.AttemptsInFlight: 409,
     errors.NoOtherChannel: 409,

@@ -309,6 +309,73 @@ class ModeView(_Answer):
     settings: list[ModeSettingView]
 
 
+# Health
+
+
+class EvidenceView(_Answer):
+    """What a route's state rests on."""
+
+    sends: Annotated[int, Field(description="Accepted or failed in the last 60 s")]
+    faults: Annotated[int, Field(description="Failed by the provider's fault in the last 60 s")]
+    fault_rate: float | None
+    waiting: Annotated[int, Field(description="Sends of the last 90 s not answered yet")]
+    approved: Annotated[int, Field(description="Sends of the last 90 s whose code came back")]
+    not_approved: Annotated[int, Field(description="Sends of the last 90 s known not to have arrived")]
+    undelivered: Annotated[int, Field(description="Delivery reports of failure since the last transition")]
+    baseline: Annotated[float, Field(description="Learned share of sends whose code comes back")]
+    statistic: Annotated[float, Field(description="Evidence of silent failure; opens at the threshold")]
+    threshold: float
+    warned: Annotated[bool, Field(description="Somebody else reports trouble: the thresholds are lowered")]
+
+
+class RouteHealth(_Answer):
+    """One route; with a fourth part, one carrier's (mobile country and network code)."""
+
+    route: Annotated[str, Field(examples=["twilio_verify/sms/+91"])]
+    provider: str
+    channel: str
+    country: str | None
+    carrier: str | None
+    state: Literal["closed", "open", "half_open"]
+    since: Time
+    reason: str | None
+    share: Annotated[float, Field(description="Share of the traffic that it takes: less while coming back")]
+    next_probe_at: Time | None
+    evidence: EvidenceView
+
+
+class ProviderHealth(_Answer):
+    """A provider's routes together."""
+
+    provider: str
+    state: Annotated[
+        Literal["closed", "degraded", "open"],
+        Field(description="open: every route with traffic is; degraded: some are not closed"),
+    ]
+    routes: int
+    not_closed: int
+    sends: int
+    faults: int
+
+
+class StatusPageView(_Answer):
+    """What the provider's status page says; evidence only."""
+
+    indicator: str
+    description: str
+    components: Annotated[list[str], Field(description="Those that are not operational")]
+    checked_at: Time
+
+
+class HealthReport(_Answer):
+    """Health of everything that is watched."""
+
+    deciding: Annotated[bool, Field(description="Whether a worker decides at present")]
+    providers: list[ProviderHealth]
+    routes: list[RouteHealth]
+    status_page: StatusPageView | None
+
+
 # Errors and the rest
 
 

@@ -1,5 +1,6 @@
 """Domain values as the API's answers."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from service.domain.notices import Notice, notice_for
 from service.domain.user import TotpFactor, User
 from service.flows.verify import Verdict
 from service.i18n import join
+from service.store.health import Feed, RouteState
 
 
 def time_view(at_ms: int) -> str:
@@ -113,6 +115,71 @@ def mode_setting_view(setting: ModeSetting) -> dict[str, Any]:
         "set_by": setting.set_by,
         "set_at": time_view(setting.set_at),
         "expires_at": time_view(setting.expires_at) if setting.expires_at else None,
+    }
+
+
+def health_view(states: Mapping[str, RouteState], feed: Feed | None, *, decided: bool) -> dict[str, Any]:
+    """Health of every route and provider."""
+    routes = [_route_view(name, state) for name, state in sorted(states.items())]
+    providers = sorted({route["provider"] for route in routes})
+    return {
+        "deciding": decided,
+        "providers": [
+            _provider_view(name, [r for r in routes if r["provider"] == name]) for name in providers
+        ],
+        "routes": routes,
+        "status_page": {
+            "indicator": feed.indicator,
+            "description": feed.description,
+            "components": feed.components,
+            "checked_at": time_view(feed.checked_at),
+        }
+        if feed
+        else None,
+    }
+
+
+def _route_view(name: str, state: RouteState) -> dict[str, Any]:
+    provider, channel, country, carrier, *_ = (*name.split("/"), None, None)
+    evidence = state.evidence
+    return {
+        "route": name,
+        "provider": provider,
+        "channel": channel,
+        "country": country,
+        "carrier": carrier,
+        "state": state.state,
+        "since": time_view(state.since),
+        "reason": state.reason or None,
+        "share": state.share,
+        "next_probe_at": time_view(state.next_probe_at) if state.next_probe_at is not None else None,
+        "evidence": {
+            "sends": evidence.sends,
+            "faults": evidence.faults,
+            "fault_rate": round(evidence.faults / evidence.sends, 4) if evidence.sends else None,
+            "waiting": evidence.open,
+            "approved": evidence.approved,
+            "not_approved": evidence.failed,
+            "undelivered": evidence.undelivered,
+            "baseline": evidence.baseline,
+            "statistic": evidence.statistic,
+            "threshold": evidence.threshold,
+            "warned": evidence.warned,
+        },
+    }
+
+
+def _provider_view(name: str, routes: list[dict[str, Any]]) -> dict[str, Any]:
+    whole = [route for route in routes if route["carrier"] is None]
+    troubled = [route for route in whole if route["state"] != "closed"]
+    busy = [route for route in whole if route["evidence"]["sends"] or route["state"] != "closed"]
+    return {
+        "provider": name,
+        "state": "closed" if not troubled else "open" if len(troubled) == len(busy) else "degraded",
+        "routes": len(whole),
+        "not_closed": len(troubled),
+        "sends": sum(route["evidence"]["sends"] for route in whole),
+        "faults": sum(route["evidence"]["faults"] for route in whole),
     }
 
 

@@ -51,6 +51,10 @@ _BY_CODE = MappingProxyType(
 )
 
 
+# In delivery reports, what says that this number can't get messages: blocked, unknown, a landline.
+UNREACHABLE = frozenset({"30004", "30005", "30006"})
+
+
 def _meaning(http_status: int, code: int) -> _Meaning:
     known = _BY_CODE.get(code)
     if known is not None:

@@ -3,7 +3,6 @@
 https://www.twilio.com/docs/verify/api
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -129,18 +128,14 @@ class TwilioVerify:
         return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
 
     def finish(self, sid: str, status: Literal["canceled", "approved"], *, deadline: float) -> bool:
-        """Tell Twilio how a verification ended here. Best effort: returns whether it was told."""
-        return _quietly(
-            lambda: within(deadline, lambda: self._service.verifications(sid).update(status=status))
-        )
-
-
-def _quietly(tell: Callable[[], object]) -> bool:
-    try:
-        tell()
-    except (DeadlineExceeded, requests.RequestException, TwilioException, ValueError, TypeError):
-        return False
-    return True
+        """Tell Twilio how a verification ended here. Returns whether it knows now, or knew before."""
+        try:
+            within(deadline, lambda: self._service.verifications(sid).update(status=status))
+        except TwilioRestException as error:
+            return is_over(error.status, _code(error))
+        except (DeadlineExceeded, requests.RequestException, TwilioException, ValueError, TypeError):
+            return False
+        return True
 
 
 def _code(error: TwilioRestException) -> int:

@@ -142,6 +142,19 @@ class ChallengeStore:
         ]
         return [raw.decode() for ids in self._store.batch(commands) for raw in ids]
 
+    def note_for_vendor(self, ids: Sequence[str], now: int) -> None:
+        """These ended; the provider is to be told."""
+        self._store.batch([("ZADD", keys.VENDOR_DUE, "NX", now, id_) for id_ in ids])
+
+    def claim_for_vendor(self, now: int, *, lease: int, limit: int) -> list[str]:
+        """Ids of ended challenges that the provider was not told of, taken for `lease` ms."""
+        ids = self._store.run(SCRIPTS["claim_due"], [keys.VENDOR_DUE], [now, lease, limit])
+        return [raw.decode() for raw in ids]
+
+    def vendor_told(self, challenge_id: str) -> None:
+        """The provider was told, or need not be."""
+        self._store.batch([("ZREM", keys.VENDOR_DUE, challenge_id)])
+
     def forget_due(self, challenge_id: str) -> None:
         """Take a challenge that is gone off the schedule."""
         self._store.batch([("ZREM", keys.due(challenge_id[3:5]), challenge_id)])

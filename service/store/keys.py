@@ -14,6 +14,12 @@ PARTITIONS = 64
 MODES = "otp:modes"  # hash: scope -> setting
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
+HEALTH_STATES = "otp:{health}:states"  # hash: route -> state
+HEALTH_KNOWLEDGE = "otp:{health}:knowledge"  # of the deciding worker
+HEALTH_LEADER = "otp:{health}:leader"  # which worker decides
+HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
+VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
+HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
 _ID = re.compile(r"(?:ch|en)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
@@ -79,6 +85,17 @@ def number(number_hash: str) -> str:
 def undeliverable(number_hash: str, channel: str) -> str:
     """Why a phone number can't get a channel, for as long as that is remembered."""
     return f"otp:{{{number_hash[:2]}}}:x:{channel}:{number_hash}"
+
+
+def carrier(number_hash: str) -> str:
+    """Who carries a phone number's messages: mobile country and network code."""
+    return f"otp:{{{number_hash[:2]}}}:m:{number_hash}"
+
+
+def report(number_hash: str, report_id: str) -> str:
+    """A delivery report that was seen."""
+    digest = hashlib.blake2b(report_id.encode(), digest_size=12).hexdigest()
+    return f"otp:{{{number_hash[:2]}}}:r:{digest}"
 
 
 def idempotency(key_hash: str) -> str:

@@ -14,6 +14,26 @@ local function emit_challenge(outbox, kind, at, id, c, extra)
   emit(outbox, 'challenge.' .. kind, at, cjson.encode(data))
 end
 
+-- The sends that health waits for, by channel: when it was taken and by which carrier; nil when none.
+local function sends_of(c)
+  local sends
+  for _, entry in ipairs(c.cs) do
+    if entry.sa and not entry.nr then -- `missed` was told before
+      sends = sends or {}
+      sends[entry.c] = { entry.sa, entry.ca }
+    end
+  end
+  return sends
+end
+
+-- Whether the provider holds a verification for it, which it wants to know the end of.
+local function has_verification(c)
+  for _, entry in ipairs(c.cs) do
+    if entry.v then return true end
+  end
+  return false
+end
+
 -- Store the next version and wake whoever waits for a change.
 local function save(key, id, c)
   c.v = c.v + 1
@@ -26,7 +46,8 @@ end
 local function approve(keys, id, c, channel, now)
   c.st, c.by, c.en, c.q = 'approved', channel, now, nil
   redis.call('ZREM', keys.due, id)
-  emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n })
+  emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n,
+    country = c.cc, sends = sends_of(c), verifications = has_verification(c) })
   return save(keys.challenge, id, c)
 end
 
@@ -35,7 +56,8 @@ local function lock_if_spent(keys, id, c, now)
   if c.n >= c.m and (c.q or 0) <= 0 then
     c.st, c.en, c.q = 'locked', now, nil
     redis.call('ZREM', keys.due, id)
-    emit_challenge(keys.outbox, 'locked', now, id, c, { attempts = c.n })
+    emit_challenge(keys.outbox, 'locked', now, id, c,
+      { attempts = c.n, country = c.cc, sends = sends_of(c), verifications = has_verification(c) })
   end
 end
 

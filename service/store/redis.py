@@ -175,7 +175,7 @@ def client_for(url: str) -> "redis.Redis":
 
 
 SCRIPTS = {
-    name: load_script(name, with_lib=name in {"verify", "settle", "transition"})
+    name: load_script(name, with_lib=name in {"verify", "settle", "transition", "report"})
     for name in (
         "verify",
         "settle",
@@ -184,6 +184,8 @@ SCRIPTS = {
         "reserve_send",
         "settle_send",
         "idempotency",
+        "health_save",
+        "report",
     )
 }
 

@@ -5,10 +5,14 @@
 --   wrong    the code is none of the accepted ones
 --   refund   nobody could say; the attempt is given back, max_refunds times at most, then it is a wrong one
 --   over     the provider's code is over: its channels (in channels) stop being accepted
+-- and fault: false when the provider answered, true when it failed; absent when it was not asked
 -- Returns {outcome, challenge}: missing | ended | approved | wrong | refunded | over
 
 local a = cjson.decode(ARGV[1])
 local keys = { challenge = KEYS[1], outbox = KEYS[2], due = KEYS[3] }
+if a.fault ~= nil then
+  emit(keys.outbox, 'provider.checked', a.now, cjson.encode({ id = a.id, fault = a.fault }))
+end
 local raw = redis.call('GET', keys.challenge)
 if not raw then return { 'missing' } end
 local c = cjson.decode(raw)

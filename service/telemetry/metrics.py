@@ -1,6 +1,6 @@
 """Every metric. Labels come from small fixed sets: no ids, no contacts."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 CHALLENGES = Counter("otp_challenges_total", "Challenges started, by the status they started in.", ["status"])
 APPROVALS = Counter("otp_approvals_total", "Challenges approved, by the channel that did.", ["channel"])
@@ -27,6 +27,17 @@ SEND_SECONDS = Histogram(
     ["provider", "channel"],
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5),
 )
+ROUTE_STATE = Gauge(
+    "otp_route_state",
+    "1 for the state that a route is in.",
+    ["route", "state"],
+    multiprocess_mode="mostrecent",
+)
+TRANSITIONS = Counter("otp_route_transitions_total", "Changes of routes' states.", ["route", "to", "reason"])
+DELIVERY_REPORTS = Counter(
+    "otp_delivery_reports_total", "What providers reported of messages.", ["channel", "status", "code"]
+)
+STATUS_FEED = Counter("otp_status_feed_total", "Looks at the provider's status page.", ["outcome"])
 CHECKS = Counter(
     "otp_provider_checks_total", "Codes that a provider was asked about.", ["provider", "outcome"]
 )

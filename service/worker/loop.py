@@ -16,6 +16,8 @@ from service.telemetry import logs
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
+DECIDE_PAUSE = 0.2  # seconds between steps of the deciding worker
+VENDOR_PAUSE, VENDOR_AT_ONCE = 1.0, 10  # seconds between looks; calls under way
 BATCH = 50  # per partition and look
 AT_ONCE = 100  # flows under way: they wait for mail servers
 
@@ -28,6 +30,11 @@ def run(services: Services) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
     pool = Pool(AT_ONCE)
+    others = [
+        gevent.spawn(_decide, services, stopping),
+        gevent.spawn(_tell_vendor, services, stopping),
+        gevent.spawn(_watch_status_page, services, stopping),
+    ]
     _log.info("worker_started")
     while not stopping.wait(PAUSE):
         try:
@@ -38,7 +45,49 @@ def run(services: Services) -> None:
         for challenge_id in due:
             pool.spawn(_look_after, services, challenge_id)
     pool.join(timeout=10)
+    gevent.joinall(others, timeout=2)
     _log.info("worker_stopped")
+
+
+def _decide(services: Services, stopping: Event) -> None:
+    while not stopping.wait(DECIDE_PAUSE):
+        try:
+            services.decide_health.step(services.tell_vendor.note)
+        except StoreUnavailable:
+            stopping.wait(PAUSE)
+        except Exception as error:  # noqa: BLE001 - a decision that fails must not end all of them
+            _log.error("decision_failed", exc_info=error)
+            stopping.wait(PAUSE)
+
+
+def _tell_vendor(services: Services, stopping: Event) -> None:
+    pool = Pool(VENDOR_AT_ONCE)
+    while not stopping.wait(VENDOR_PAUSE):
+        try:
+            for challenge_id in services.tell_vendor.claim():
+                pool.spawn(_tell, services, challenge_id)
+        except StoreUnavailable:
+            continue
+
+
+def _tell(services: Services, challenge_id: str) -> None:
+    try:
+        services.tell_vendor(challenge_id)
+    except OtpError as error:
+        _log.info("vendor_not_told", challenge=challenge_id, code=error.code)
+    except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
+        _log.error("vendor_failed", challenge=challenge_id, exc_info=error)
+
+
+def _watch_status_page(services: Services, stopping: Event) -> None:
+    if services.status_page is None:
+        return
+    wait = 0.0
+    while not stopping.wait(wait):
+        try:
+            wait = services.status_page.look() if services.decide_health.decides else PAUSE
+        except StoreUnavailable:
+            wait = PAUSE
 
 
 def _look_after(services: Services, challenge_id: str) -> None:

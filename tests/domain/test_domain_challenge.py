@@ -76,7 +76,7 @@ class Life(RuleBasedStateMachine):
         was_open = before.entry(channel).opened and not before.entry(channel).uncertain
         assert self.challenge.entry(channel).opened
         if failure is None:
-            self.challenge = self.challenge.sent(channel, ref="VE1", own_code=False)
+            self.challenge = self.challenge.sent(channel, self.now, ref="VE1", own_code=False)
             assert self.challenge.entry(channel).opened
         else:
             maybe_sent = maybe_sent and failure is not Reason.UNDELIVERABLE

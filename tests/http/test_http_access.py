@@ -52,6 +52,7 @@ CALLS = [
     ("enrollments", "DELETE", "/v1/users/x"),
     ("ops", "GET", "/v1/ops/mode"),
     ("ops", "PUT", "/v1/ops/mode"),
+    ("ops", "GET", "/v1/ops/health"),
 ]
 
 

@@ -1,0 +1,1 @@
+"""The outage lab: simulated incidents, decided on by the real code in simulated time."""
