@@ -57,9 +57,8 @@ class Route(Struct):
         self.breaker.count(at, fault=False)
         if watch:
             self.silence.sent(at)
-        if self.breaker.state == "half_open":
-            if not self.opened_by_silence:
-                return self._good_probe(at)
+        if self.breaker.state == "half_open" and not self.opened_by_silence:
+            return self._good_probe(at)
         return []
 
     def fault(self, at: float) -> list[Transition]:
