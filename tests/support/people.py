@@ -1,0 +1,59 @@
+"""Fixtures: one running service per file; every test gets a user and a number of its own."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.stack import Stack, running
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def options() -> dict:
+    """What a file's service is started with; files override it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def running_stack(options) -> Iterator[Stack]:
+    with running(**options) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(running_stack) -> Iterator[Stack]:
+    running_stack.sandbox.reset()
+    yield running_stack
+    running_stack.sandbox.heal()
+
+
+@pytest.fixture
+def api(stack):
+    return stack.api
+
+
+@pytest.fixture
+def sandbox(stack):
+    return stack.sandbox
+
+
+class Person:
+    """Somebody nobody has seen before."""
+
+    def __init__(self) -> None:
+        number = next(_numbers)
+        self.id = f"user-{number}@people.example"
+        self.phone = f"+1415555{number:04d}"
+        self.email = f"box-{number}@mail.example"
+
+
+@pytest.fixture
+def person() -> Person:
+    return Person()
+
+
+@pytest.fixture
+def people():
+    return Person
