@@ -20,12 +20,14 @@ from service.flows.delivery_reports import HeedReports
 from service.flows.enroll import Enroll
 from service.flows.gates import Gates
 from service.flows.health import DecideHealth
+from service.flows.links import Links
 from service.flows.mode import SetMode
 from service.flows.proofs import ProofSigner
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
 from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
+from service.flows.wait import WaitForChange
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
@@ -37,6 +39,7 @@ from service.store.enrollments import EnrollmentStore
 from service.store.health import HealthStore
 from service.store.idempotency import IdempotencyStore
 from service.store.keyring import Keyring, load_keyring
+from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.numbers import NumberStore
 from service.store.redis import Store, connect
@@ -80,7 +83,6 @@ class Services:
     core: Core
     api_keys: ApiKeyStore
     idempotency: IdempotencyStore
-    changes: ChangeListener
     challenges: ChallengeStore
     start: StartChallenge
     verify: VerifyChallenge
@@ -88,6 +90,8 @@ class Services:
     enroll: Enroll
     mode: SetMode
     proofs: ProofSigner
+    links: Links
+    wait: WaitForChange
     reports: HeedReports
     health: HealthStore
     decide_health: DecideHealth
@@ -138,7 +142,6 @@ def build(core: Core) -> Services:
         core=core,
         api_keys=core.api_keys,
         idempotency=IdempotencyStore(store, core.sealer, core.keyring.names),
-        changes=ChangeListener(store),
         challenges=challenges,
         start=StartChallenge(
             store,
@@ -171,6 +174,15 @@ def build(core: Core) -> Services:
         ),
         mode=core.mode,
         proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
+        links=Links(
+            LinkStore(store, core.sealer),
+            key=core.keyring.codes,
+            user_key=users.key,
+            return_urls=settings.allowed_return_urls,
+            clock=core.clock,
+            random_bytes=core.random_bytes,
+        ),
+        wait=WaitForChange(change, ChangeListener(store), clock=core.clock),
         reports=HeedReports(NumberStore(store), users, change, clock=core.clock),
         health=health,
         decide_health=decide_health,

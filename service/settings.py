@@ -15,9 +15,13 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
+
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 SMTP_SCHEMES = ("smtp", "smtps")
 MASTER_KEY_BYTES = 32
+LOGO_TYPES = (".svg", ".png")
+LOGO_BYTES = 32 * 1024
 
 
 class SettingsError(Exception):
@@ -32,6 +36,7 @@ def _blank_is_unset(value: object) -> object:
 _unset_if_blank = BeforeValidator(_blank_is_unset)
 OptionalText = Annotated[str | None, _unset_if_blank]
 OptionalSecret = Annotated[SecretStr | None, _unset_if_blank]
+OptionalPath = Annotated[Path | None, _unset_if_blank]
 
 
 class Settings(BaseSettings):
@@ -66,6 +71,9 @@ class Settings(BaseSettings):
     bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
 
     issuer: str = Field("otp-fallback", validation_alias="OTP_ISSUER", min_length=1, max_length=64)
+    brand_color: str = Field("#1f5fd6", validation_alias="OTP_BRAND_COLOR", pattern=r"^#[0-9a-fA-F]{6}$")
+    brand_logo: OptionalPath = Field(None, validation_alias="OTP_BRAND_LOGO")
+    return_urls: OptionalText = Field(None, validation_alias="OTP_RETURN_URLS")
     send_deadline: float = Field(3.0, validation_alias="OTP_SEND_DEADLINE", gt=0, le=30)
     delivery_deadline: float = Field(20.0, validation_alias="OTP_DELIVERY_DEADLINE", gt=0, le=600)
     challenge_ttl: int = Field(600, validation_alias="OTP_CHALLENGE_TTL", ge=10, le=600)
@@ -111,6 +119,26 @@ class Settings(BaseSettings):
         if not _scheme(value, ("http", "https")):
             raise ValueError("expected http(s)://host[:port]")
         return value.rstrip("/")
+
+    @field_validator("brand_logo")
+    @classmethod
+    def _logo_fits(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        if value.suffix.lower() not in LOGO_TYPES:
+            raise ValueError(f"expected a file that ends in {' or '.join(LOGO_TYPES)}")
+        if not value.is_file():
+            raise ValueError("no such file")
+        if value.stat().st_size > LOGO_BYTES:
+            raise ValueError(f"the file is larger than {LOGO_BYTES} bytes; pages have to be fast on a phone")
+        return value
+
+    @field_validator("return_urls")
+    @classmethod
+    def _return_urls_parse(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_return_urls(value)
+        return value
 
     @field_validator("twilio_account_sid")
     @classmethod
@@ -162,6 +190,13 @@ class Settings(BaseSettings):
     def uses_sandbox_twilio(self) -> bool:
         """Whether SMS goes to the built-in sandbox."""
         return self.twilio_account_sid is None
+
+    @property
+    def allowed_return_urls(self) -> ReturnUrls:
+        """Where pages may send users back to; in development, unset means any page of this machine."""
+        if self.return_urls is not None:
+            return parse_return_urls(self.return_urls)
+        return LOOPBACK if self.env == "development" else ReturnUrls(())
 
     @property
     def uses_sandbox_mail(self) -> bool:

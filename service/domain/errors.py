@@ -146,6 +146,30 @@ class EnrollmentEnded(OtpError):
     code = "enrollment_ended"
 
 
+class LinkInvalid(OtpError):
+    """Not a link that was made here, or this browser is not the one that opened it."""
+
+    code = "link_invalid"
+
+
+class LinkUsed(OtpError):
+    """The link was opened by another browser before; it works once."""
+
+    code = "link_used"
+
+
+class LinkExpired(OtpError):
+    """The link, or the visit that it began, is over. Ask for another."""
+
+    code = "link_expired"
+
+
+class FormForged(OtpError):
+    """A form was not sent from the page that it belongs to."""
+
+    code = "form_forged"
+
+
 class IdempotencyKeyInvalid(OtpError):
     """The `Idempotency-Key` header is not 1-255 visible ASCII characters."""
 

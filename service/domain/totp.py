@@ -50,6 +50,23 @@ def matching_step(
     return found
 
 
+def clock_offset(secret: str, code: str, now_ms: int) -> int | None:
+    """By how many seconds a clock is off whose code this is, or `None` when it is no such code.
+
+    For telling a user whose codes fail why; never for accepting one. Up to an hour either way, and whole
+    hours up to fourteen: a clock set by hand in another time zone.
+    """
+    otp = pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD)
+    present = now_ms // 1000 // PERIOD
+    hour = 3600 // PERIOD
+    near = sorted(range(-hour, hour + 1), key=abs)
+    zones = [hours * hour + step for hours in range(-14, 15) for step in range(-2, 3) if abs(hours) > 1]
+    for steps in (*near, *zones):
+        if present + steps >= 0 and same_code(code, otp.generate_otp(present + steps)):
+            return steps * PERIOD
+    return None
+
+
 def provisioning_uri(secret: str, *, account: str, issuer: str) -> str:
     """The `otpauth://` URI that authenticator apps read (Key URI format)."""
     return pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD).provisioning_uri(

@@ -7,7 +7,7 @@ from service.channels.backup_code import hash_backup_code
 from service.domain.codes import RandomBytes, new_backup_codes, normalise_numeric
 from service.domain.errors import EnrollmentEnded, FieldFault, InvalidInput, NotFound, StateConflict
 from service.domain.events import Event
-from service.domain.totp import matching_step, new_secret
+from service.domain.totp import clock_offset, matching_step, new_secret
 from service.domain.user import TotpFactor, User
 from service.store import keys
 from service.store.enrollments import EnrollmentStore, PendingEnrollment
@@ -53,6 +53,23 @@ class Enroll:
         self._enrollments.put(enrollment, now)
         return enrollment
 
+    def pending(self, application: str, enrollment_id: str) -> PendingEnrollment:
+        """An enrolment that was begun. Raises `NotFound` once it is confirmed or has expired."""
+        enrollment = self._enrollments.get(enrollment_id, application)
+        if enrollment is None:
+            raise NotFound("enrollment")
+        return enrollment
+
+    def clock_offset(self, application: str, enrollment_id: str, code: str) -> int | None:
+        """By how many seconds the clock of the app is off that showed a wrong code; `None`: not that.
+
+        Raises:
+            NotFound: no such enrolment, or it has expired.
+        """
+        enrollment = self.pending(application, enrollment_id)
+        numeric = normalise_numeric(code)
+        return clock_offset(enrollment.secret, numeric, self._clock()) if numeric else None
+
     def confirm(
         self, application: str, enrollment_id: str, code: str
     ) -> tuple[TotpFactor, tuple[str, ...] | None]:
@@ -63,9 +80,7 @@ class Enroll:
             EnrollmentEnded: it was confirmed already.
             InvalidInput: the code is not the app's present one.
         """
-        enrollment = self._enrollments.get(enrollment_id, application)
-        if enrollment is None:
-            raise NotFound("enrollment")
+        enrollment = self.pending(application, enrollment_id)
         now = self._clock()
         numeric = normalise_numeric(code)
         step = matching_step(enrollment.secret, numeric, now) if numeric else None
@@ -74,7 +89,7 @@ class Enroll:
                 FieldFault("code", "not the app's present code; if it keeps failing, check the phone's clock")
             )
         factor = TotpFactor(
-            id=enrollment.id.replace("en_", "fa_", 1),
+            id=factor_id_of(enrollment.id),
             secret=enrollment.secret,
             label=enrollment.label,
             device_name=enrollment.device_name,
@@ -102,6 +117,21 @@ class Enroll:
     def user(self, application: str, user_id: str) -> User:
         """What a user has; one never seen before has nothing."""
         return self._users.get(application, user_id)
+
+    def rename(self, application: str, user_id: str, factor_id: str, device_name: str) -> None:
+        """Call an app by another name. Raises `NotFound`."""
+        now = self._clock()
+
+        def name(user: User) -> tuple[User, None, list[Event]]:
+            if all(factor.id != factor_id for factor in user.totp):
+                raise NotFound("factor")
+            named = tuple(
+                replace(factor, device_name=device_name) if factor.id == factor_id else factor
+                for factor in user.totp
+            )
+            return replace(user, totp=named), None, [_event("factor.renamed", user, now, factor=factor_id)]
+
+        self._change(application, user_id, name)
 
     def remove(self, application: str, user_id: str, factor_id: str) -> None:
         """Forget an app. Raises `NotFound`."""
@@ -166,6 +196,11 @@ class Enroll:
             if self._users.save(changed, events):
                 return result
         raise _conflict()
+
+
+def factor_id_of(enrollment_id: str) -> str:
+    """The id that the factor of an enrolment has, or will have."""
+    return enrollment_id.replace("en_", "fa_", 1)
 
 
 def _event(kind: str, user: User, at: int, **data: object) -> Event:

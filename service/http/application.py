@@ -9,9 +9,13 @@ from flask import Flask, Response, g, request
 from service.app import Services
 from service.http import challenges, enrollments, hooks, ops, problems, public, users
 from service.telemetry import logs, metrics
+from service.web import account, assets, challenge, enroll
 
 MAX_BODY = 64 * 1024  # bytes
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_API = (challenges.api, enrollments.api, users.api, ops.api, hooks.api, public.api)
+_PAGES = (enroll.api, challenge.api, account.api, assets.api)
 
 _log = logs.get("http")
 
@@ -24,7 +28,8 @@ def create_app(services: Services) -> Flask:
     app.url_map.strict_slashes = False
     app.extensions["otp"] = services
     problems.register(app)
-    for blueprint in (challenges.api, enrollments.api, users.api, ops.api, hooks.api, public.api):
+    app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
+    for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     app.after_request(_end)

@@ -1,19 +1,20 @@
 """`/v1/challenges`."""
 
-import time
-
 from flask import Blueprint, request
 
 from service.domain.api_keys import Scope
 from service.domain.challenge import Challenge, Subject
 from service.domain.contacts import Email, Phone
 from service.domain.errors import FieldFault, InvalidInput
+from service.domain.links import LinkKind
 from service.flows.start import StartRequest
-from service.http.endpoint import Answer, Call, endpoint
+from service.flows.wait import mark
+from service.http.endpoint import Answer, Call, endpoint, public_url
 from service.http.schemas import (
     ChallengeView,
     EmptyRequest,
     StartChallengeRequest,
+    StartedChallengeView,
     SwitchRequest,
     VerifyRequest,
     VerifyView,
@@ -22,7 +23,6 @@ from service.http.views import challenge_view, verdict_view
 from service.i18n import negotiate
 
 MAX_WAIT = 60  # seconds
-LOOK_AGAIN = 5.0  # seconds between looks while nobody reports a change
 
 api = Blueprint("challenges", __name__)
 
@@ -33,11 +33,12 @@ api = Blueprint("challenges", __name__)
     "/v1/challenges",
     scope=Scope.CHALLENGES,
     body=StartChallengeRequest,
-    answers={201: ChallengeView},
+    answers={201: StartedChallengeView},
 )
 def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
     """Start a challenge: send a code, or fall back."""
     asked = call.body
+    call.services.links.require_allowed(asked.return_url)
     challenge, subject = call.services.start(
         StartRequest(
             application=call.caller.application,
@@ -53,6 +54,17 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
         )
     )
     answer = _answer(call, challenge, subject, status=201)
+    if asked.return_url is not None:
+        path, _ = call.services.links.issue(
+            LinkKind.CHALLENGE,
+            challenge.application,
+            asked.user_id,
+            target=challenge.id,
+            ends_at=challenge.expires_at,
+            return_url=asked.return_url,
+            locale=challenge.locale,
+        )
+        answer.body["challenge_url"] = public_url(call.services) + path
     return Answer(answer.body, 201, {**answer.headers, "Location": f"/v1/challenges/{challenge.id}"})
 
 
@@ -74,11 +86,8 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
 )
 def get_challenge(call: Call[EmptyRequest]) -> Answer:
     """Read a challenge; with `wait`, once it has changed."""
-    wait = _wait()
-    challenge, subject = call.services.change.get(call.caller.application, call.path["id"])
-    if wait:
-        challenge, subject = _wait_for_change(call, challenge, subject, wait)
-    return _answer(call, challenge, subject)
+    known = request.headers.get("If-None-Match", "").strip('"') or None
+    return _answer(call, *call.services.wait(call.caller.application, call.path["id"], known, _wait()))
 
 
 @endpoint(
@@ -148,12 +157,7 @@ def _answer(
     status: int = 200,
 ) -> Answer:
     view = challenge_view(call.services, challenge, subject)
-    return Answer(view, status, {"ETag": _etag(challenge, view["status"])})
-
-
-def _etag(challenge: Challenge, status: str) -> str:
-    """Changes with every stored change, and when the challenge expires."""
-    return f'"{challenge.version}-{status}"'
+    return Answer(view, status, {"ETag": f'"{mark(challenge, call.services.core.clock())}"'})
 
 
 def _wait() -> int:
@@ -163,30 +167,3 @@ def _wait() -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= MAX_WAIT):
         raise InvalidInput(FieldFault("wait", f"expected whole seconds, 0 to {MAX_WAIT}"))
     return int(text)
-
-
-def _wait_for_change(
-    call: Call[EmptyRequest], challenge: Challenge, subject: Subject, wait: int
-) -> tuple[Challenge, Subject]:
-    services = call.services
-
-    def etag() -> str:
-        return _etag(challenge, challenge.status_at(services.core.clock()))
-
-    known = request.headers.get("If-None-Match") or etag()
-    until = time.monotonic() + wait
-    event = services.changes.register(challenge.id)
-    try:
-        # Registered first, read afterwards: a change in between is not missed.
-        while True:
-            challenge, subject = services.change.get(call.caller.application, challenge.id)
-            if etag() != known or challenge.status_at(services.core.clock()) != "pending":
-                return challenge, subject
-            left = until - time.monotonic()
-            if left <= 0:
-                return challenge, subject
-            expires_in = (challenge.expires_at - services.core.clock()) / 1000
-            event.wait(max(0.01, min(left, LOOK_AGAIN, expires_in)))
-            event.clear()
-    finally:
-        services.changes.unregister(challenge.id, event)

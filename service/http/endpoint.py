@@ -122,6 +122,11 @@ def endpoint(
     return declare
 
 
+def public_url(services: Services) -> str:
+    """Where users reach this service; unless set, as this caller does."""
+    return services.core.settings.public_url or request.host_url.rstrip("/")
+
+
 def _authenticate(services: Services, scope: Scope) -> ApiKey:
     kind, _, presented = request.headers.get("Authorization", "").partition(" ")
     presented = presented.strip()

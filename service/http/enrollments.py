@@ -1,15 +1,15 @@
 """`/v1/enrollments`."""
 
-from io import BytesIO
-
-import segno
 from flask import Blueprint
 
 from service.domain.api_keys import Scope
+from service.domain.links import LinkKind
 from service.domain.totp import provisioning_uri
-from service.http.endpoint import Answer, Call, endpoint
+from service.http.endpoint import Answer, Call, endpoint, public_url
 from service.http.schemas import ConfirmRequest, ConfirmView, EnrollmentView, EnrollRequest
 from service.http.views import factor_view, time_view
+from service.i18n import negotiate
+from service.qr import qr_svg
 
 api = Blueprint("enrollments", __name__)
 
@@ -25,6 +25,7 @@ api = Blueprint("enrollments", __name__)
 def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
     """Begin to enrol an authenticator app."""
     asked = call.body
+    call.services.links.require_allowed(asked.return_url)
     enrollment = call.services.enroll.begin(
         call.caller.application, asked.user_id, asked.label, asked.device_name
     )
@@ -33,13 +34,22 @@ def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
         account=asked.label or asked.user_id,
         issuer=call.services.core.settings.issuer,
     )
+    path, _ = call.services.links.issue(
+        LinkKind.ENROLL,
+        call.caller.application,
+        asked.user_id,
+        target=enrollment.id,
+        ends_at=enrollment.expires_at,
+        return_url=asked.return_url,
+        locale=negotiate([asked.locale]) if asked.locale else None,
+    )
     return Answer(
         {
             "id": enrollment.id,
             "secret": enrollment.secret,
             "otpauth_uri": uri,
-            "qr_svg": _qr_svg(uri),
-            "enrollment_url": None,
+            "qr_svg": qr_svg(uri),
+            "enrollment_url": public_url(call.services) + path,
             "expires_at": time_view(enrollment.expires_at),
         },
         201,
@@ -64,11 +74,3 @@ def confirm_enrollment(call: Call[ConfirmRequest]) -> Answer:
     if backup_codes is not None:
         view["backup_codes"] = backup_codes
     return Answer(view)
-
-
-def _qr_svg(uri: str) -> str:
-    out = BytesIO()
-    segno.make(uri, error="m", micro=False).save(
-        out, kind="svg", scale=4, border=4, xmldecl=False, light="#fff"
-    )
-    return out.getvalue().decode()

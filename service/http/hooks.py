@@ -7,6 +7,7 @@ from service.app import Services
 from service.domain.contacts import Phone
 from service.domain.errors import InvalidInput, MalformedBody, SignatureInvalid
 from service.flows.delivery_reports import Report
+from service.http.endpoint import public_url
 from service.http.problems import as_domain_error
 from service.providers import twilio_events
 from service.providers.twilio_events import CloudEvent, Message
@@ -40,10 +41,9 @@ def twilio() -> Response:
 
 
 def _require_signature(services: Services, body: bytes) -> None:
-    settings = services.core.settings
-    token = settings.twilio_auth_token
+    token = services.core.settings.twilio_auth_token
     signature = request.headers.get("X-Twilio-Signature", "")
-    url = f"{settings.public_url or request.host_url.rstrip('/')}{request.full_path.rstrip('?')}"
+    url = public_url(services) + request.full_path.rstrip("?")
     try:
         text = body.decode()
     except UnicodeDecodeError:

@@ -59,6 +59,15 @@ PhoneText = Annotated[
 EmailText = Annotated[
     str, StringConstraints(max_length=254), AfterValidator(_printable), Field(examples=["alice@example.com"])
 ]
+ReturnUrl = Annotated[
+    str,
+    StringConstraints(max_length=1024),
+    AfterValidator(_printable),
+    Field(
+        description="Where the page sends the user in the end; below an address in `OTP_RETURN_URLS`",
+        examples=["https://shop.example/login/done"],
+    ),
+]
 Locale = Annotated[str, AfterValidator(_language), Field(description="BCP 47", examples=["pt-BR"])]
 Country = Annotated[
     str, StringConstraints(pattern=CALLING_CODE), Field(description="Calling code", examples=["+91"])
@@ -109,6 +118,10 @@ class StartChallengeRequest(_Request):
         Annotated[dict[Short, Value], Field(max_length=10, description="Given back as it came")] | None
     ) = None
     min_assurance: Annotated[Assurance, Field(description="Channels below it are left out")] | None = None
+    return_url: (
+        Annotated[ReturnUrl, Field(description="With it comes `challenge_url`, a page that asks the user")]
+        | None
+    ) = None
 
 
 class VerifyRequest(_Request):
@@ -178,6 +191,14 @@ class ChallengeView(_Answer):
     proof: Annotated[str | None, Field(description="JWT (EdDSA), for 5 minutes after the approval")] = None
 
 
+class StartedChallengeView(ChallengeView):
+    """A challenge that was just started."""
+
+    challenge_url: Annotated[
+        str | None, Field(description="A page that asks the user, opens once; with `return_url` only")
+    ] = None
+
+
 class VerifyView(_Answer):
     """Whether the code was right. A wrong one is no error."""
 
@@ -203,6 +224,8 @@ class EnrollRequest(_Request):
         None
     )
     device_name: Annotated[Short, Field(description="To tell several apps apart")] | None = None
+    return_url: ReturnUrl | None = None
+    locale: Locale | None = None
 
 
 class EnrollmentView(_Answer):
@@ -212,7 +235,7 @@ class EnrollmentView(_Answer):
     secret: Annotated[str, Field(description="Base 32")]
     otpauth_uri: str
     qr_svg: Annotated[str, Field(description="An SVG document")]
-    enrollment_url: Annotated[str | None, Field(description="A page to enrol on, where there is one")]
+    enrollment_url: Annotated[str, Field(description="A page to enrol on; opens once")]
     expires_at: Time
 
 
@@ -238,6 +261,20 @@ class ConfirmView(_Answer):
 
     factor: FactorView
     backup_codes: list[str] | None = None
+
+
+class LinkRequest(_Request):
+    """A visit to the page on which a user manages factors."""
+
+    return_url: ReturnUrl | None = None
+    locale: Locale | None = None
+
+
+class LinkView(_Answer):
+    """A link to give to the user, who was authenticated by the application a moment ago."""
+
+    account_url: Annotated[str, Field(description="Opens once")]
+    expires_at: Annotated[Time, Field(description="When it can't be opened any more")]
 
 
 class BackupCodesView(_Answer):

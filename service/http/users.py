@@ -6,9 +6,19 @@ from flask import Blueprint
 
 from service.domain.api_keys import Scope
 from service.domain.contacts import Email, Phone
-from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import BackupCodesView, ContactsRequest, ContactsView, EmptyRequest, FactorsView
-from service.http.views import contacts_view, factors_view
+from service.domain.links import LinkKind
+from service.http.endpoint import Answer, Call, endpoint, public_url
+from service.http.schemas import (
+    BackupCodesView,
+    ContactsRequest,
+    ContactsView,
+    EmptyRequest,
+    FactorsView,
+    LinkRequest,
+    LinkView,
+)
+from service.http.views import contacts_view, factors_view, time_view
+from service.i18n import negotiate
 
 api = Blueprint("users", __name__)
 
@@ -53,6 +63,27 @@ def renew_backup_codes(call: Call[EmptyRequest]) -> Answer:
     """Make new backup codes; the old ones are void."""
     codes = call.services.enroll.new_backup_codes(call.caller.application, call.path["user_id"])
     return Answer({"backup_codes": codes}, 201)
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/users/{user_id}/link",
+    scope=Scope.ENROLLMENTS,
+    body=LinkRequest,
+    answers={201: LinkView},
+)
+def link_account(call: Call[LinkRequest]) -> Answer:
+    """Make a link to the page on which a user manages factors."""
+    path, link = call.services.links.issue(
+        LinkKind.ACCOUNT,
+        call.caller.application,
+        call.path["user_id"],
+        return_url=call.body.return_url,
+        locale=negotiate([call.body.locale]) if call.body.locale else None,
+    )
+    view = {"account_url": public_url(call.services) + path, "expires_at": time_view(link.open_until)}
+    return Answer(view, 201)
 
 
 @endpoint(

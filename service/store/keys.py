@@ -22,7 +22,7 @@ VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the prov
 HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
-_ID = re.compile(r"(?:ch|en)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
+_ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 
 
 def keyed_hash(key: bytes, *parts: str) -> str:
@@ -65,6 +65,16 @@ def challenge(challenge_id: str) -> str:
 def enrollment(enrollment_id: str) -> str:
     """A pending enrolment."""
     return f"otp:{{{enrollment_id[3:5]}}}:e:{enrollment_id[3:]}"
+
+
+def link(link_id: str) -> str:
+    """What a link to a page is good for."""
+    return f"otp:{{{link_id[3:5]}}}:l:{link_id[3:]}"
+
+
+def link_session(link_id: str) -> str:
+    """The browser that opened a link: keyed hash of its cookie."""
+    return f"otp:{{{link_id[3:5]}}}:o:{link_id[3:]}"
 
 
 def outbox(partition: str) -> str:

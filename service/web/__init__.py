@@ -1,0 +1,1 @@
+"""Pages for users: enrolling an app, answering a challenge, managing factors."""
