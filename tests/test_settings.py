@@ -87,6 +87,9 @@ def test_redis_urls(load, url):
     ("name", "value"),
     [
         ("OTP_ENV", "prod"),
+        ("OTP_BRAND_COLOR", "red"),
+        ("OTP_RETURN_URLS", "http://shop.example/"),
+        ("OTP_RETURN_URLS", "shop.example"),
         ("OTP_PORT", "http"),
         ("OTP_PORT", "70000"),
         ("OTP_WORKERS", "0"),
@@ -175,3 +178,23 @@ def test_master_keys():
     for text in ("", ",", "k1", f"k1:{KEY[:-8]}", "k1:!!!!"):
         with pytest.raises(ValueError, match=r"expected|has|base64"):
             parse_master_keys(text)
+
+
+def test_where_pages_may_return_to(load):
+    assert load().allowed_return_urls.allow("http://127.0.0.1:3000/back")
+    assert not load().allowed_return_urls.allow("https://shop.example/")
+    s = load(OTP_RETURN_URLS="https://shop.example/login")
+    assert s.allowed_return_urls.allow("https://shop.example/login/done")
+    assert not s.allowed_return_urls.allow("http://127.0.0.1:3000/back")
+    assert not load(OTP_RETURN_URLS="", **PRODUCTION).allowed_return_urls.allow("http://127.0.0.1:3000/back")
+
+
+def test_a_logo_must_be_there_and_light(load, tmp_path):
+    logo = tmp_path / "logo.svg"
+    logo.write_text("<svg/>")
+    assert load(OTP_BRAND_LOGO=str(logo)).brand_logo == logo
+    heavy = tmp_path / "heavy.png"
+    heavy.write_bytes(b"x" * 40_000)
+    for bad in (tmp_path / "none.svg", heavy, tmp_path / "logo.gif"):
+        with pytest.raises(SettingsError, match="OTP_BRAND_LOGO: "):
+            load(OTP_BRAND_LOGO=str(bad))

@@ -1,6 +1,7 @@
 """`openapi.yaml` is what the service is."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -17,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from service.http import openapi
 from service.http.application import create_app
+from service.settings import Settings
 from tests.support.stack import API_KEY, ROOT
 
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
@@ -45,7 +47,7 @@ def test_the_service_serves_it(stack):
 
 
 def test_every_route_is_described_and_every_description_routed():
-    app = create_app(None)
+    app = create_app(SimpleNamespace(core=SimpleNamespace(settings=Settings.load())))
     routed = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -56,7 +58,7 @@ def test_every_route_is_described_and_every_description_routed():
     assert routed == listed
 
 
-PAGES = ("/assets/",)
+PAGES = ("/assets/", "/enroll/", "/c/", "/account/")
 
 
 def test_operations_are_named_once_and_say_what_they_do():
