@@ -155,7 +155,9 @@ def _public_paths() -> dict[str, Any]:
             "jwks", "Keys to check proofs with", {"application/json": {"schema": _ref(JwksView)}}
         ),
         "/hooks/twilio": {"post": _hook()},
-        "/openapi.yaml": get("openapi", "This description", {"application/yaml": text}),
+        "/openapi.yaml": get(
+            "openapi", "This description", {"application/yaml": {"schema": {"type": "object"}}}
+        ),
     }
 
 

@@ -6,6 +6,7 @@ https://www.twilio.com/docs/events/webhook-quickstart, https://www.twilio.com/do
 import re
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, Field, TypeAdapter
 from twilio.request_validator import RequestValidator
@@ -61,6 +62,6 @@ BATCH: TypeAdapter[list[CloudEvent]] = TypeAdapter(list[CloudEvent])
 
 def is_signed(token: str, url: str, body: str, signature: str) -> bool:
     """Whether Twilio signed a request: the URL by `X-Twilio-Signature`, the body by `bodySHA256` in it."""
-    if "bodySHA256=" not in url:
+    if "bodySHA256" not in parse_qs(urlsplit(url).query):
         return False  # the signature would not cover the body
     return bool(RequestValidator(token).validate(url, body, signature))
