@@ -105,6 +105,22 @@ def replay(
     import_module("service.cli.replay").replay(file, as_json)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="What another system exported; - for standard input.")],
+    form: Annotated[
+        str, typer.Option("--format", help="uri (otpauth, otpauth-migration), csv, json, or auto.")
+    ] = "auto",
+    application: Annotated[str, typer.Option(help="Whose users they are.")] = "default",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take over authenticator apps that users enrolled elsewhere. Safe to run twice."""
+    import_module("service.cli.importing").import_factors(file, form, application, dry_run, as_json)
+
+
 @app.command()
 def openapi(as_json: Json = False) -> None:
     """Print the API's description (OpenAPI 3.1)."""

@@ -1,7 +1,6 @@
 """Requests and answers of API v1. The models validate what comes in and describe both in `openapi.yaml`."""
 
 import ipaddress
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,13 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from service.domain.channels import Assurance, Channel
 from service.domain.mode import Mode
+from service.domain.text import USER_ID_LENGTH, is_printable
 from service.i18n import is_tag
 
 CALLING_CODE = r"^\+[1-9][0-9]{0,2}$"
 
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text) or "\ufffd" in text:
+    if not is_printable(text):
         raise ValueError("must not hold control characters")
     return text
 
@@ -39,7 +39,9 @@ def _distinct(channels: list[Channel]) -> list[Channel]:
     return channels
 
 
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)]
+UserId = Annotated[
+    str, StringConstraints(min_length=1, max_length=USER_ID_LENGTH), AfterValidator(_printable)
+]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
 Value = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]

@@ -72,6 +72,15 @@ class UserStore:
         (raw,) = self._store.batch([self.load_command(key)])
         return self.decode(key, raw) if raw else User(key, application, user_id)
 
+    def get_many(self, application: str, user_ids: Sequence[str]) -> list[User]:
+        """Several users, in one round trip."""
+        keyed = [(self.key(application, user_id), user_id) for user_id in user_ids]
+        raws = self._store.batch([self.load_command(key) for key, _ in keyed]) if keyed else []
+        return [
+            self.decode(key, raw) if raw else User(key, application, user_id)
+            for (key, user_id), raw in zip(keyed, raws, strict=True)
+        ]
+
     def decode(self, user_key: str, raw: bytes) -> User:
         """Open a stored user.
 
@@ -102,12 +111,22 @@ class UserStore:
             Whether it was stored: not when it changed since it was loaded.
 
         """
-        record = self._encode(replace(user, version=user.version + 1))
-        command = save_command(
-            keys.user(user.key), user.key[:2], expected=user.version, record=record, events=events
-        )
-        (reply,) = self._store.batch([command], durable=True)
-        return bool(reply[0])
+        return self.save_many([(user, events)])[0]
+
+    def save_many(self, users: Sequence[tuple[User, Sequence[Event]]]) -> list[bool]:
+        """Store the next versions of several users in one round trip; for each, whether it was stored."""
+        commands = [
+            save_command(
+                keys.user(user.key),
+                user.key[:2],
+                expected=user.version,
+                record=self._encode(replace(user, version=user.version + 1)),
+                events=events,
+            )
+            for user, events in users
+        ]
+        replies = self._store.batch(commands, durable=True) if commands else []
+        return [bool(reply[0]) for reply in replies]
 
     def delete(self, user: User, events: Sequence[Event]) -> bool:
         """Forget a user. Returns whether that happened: not when it changed since it was loaded."""

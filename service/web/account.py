@@ -1,6 +1,5 @@
 """`/account`: a user manages factors."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from flask import Response, request
@@ -9,6 +8,7 @@ from service.domain.errors import NotFound
 from service.domain.links import LinkKind
 from service.domain.notices import N_
 from service.domain.return_urls import origin
+from service.domain.text import is_printable
 from service.domain.user import TotpFactor, User
 from service.flows.links import Opened
 from service.web import trouble
@@ -40,7 +40,7 @@ def account(opened: Opened) -> Response:
 def rename_factor(opened: Opened) -> Response:
     """Call an app by another name."""
     name = " ".join(request.form.get("name", "").split())
-    if not 1 <= len(name) <= NAME_LENGTH or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+    if not 1 <= len(name) <= NAME_LENGTH or not is_printable(name):
         return goto(address(opened, "name"))
     link = opened.link
     try:

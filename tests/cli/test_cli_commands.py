@@ -8,7 +8,18 @@ import pytest
 
 from tests.support.stack import ROOT, Api, running
 
-COMMANDS = ["serve", "worker", "mode", "demo", "openapi", "keys", "keys create", "keys list", "keys revoke"]
+COMMANDS = [
+    "serve",
+    "worker",
+    "import",
+    "mode",
+    "demo",
+    "openapi",
+    "keys",
+    "keys create",
+    "keys list",
+    "keys revoke",
+]
 
 
 @pytest.fixture(scope="module")
