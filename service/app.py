@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.channels.base import DeliveryChannel
-from service.channels.email import Email
+from service.channels.email.change import ChangeNotices
+from service.channels.email.code import Email
+from service.channels.email.letters import Letters
 from service.channels.phone import PhoneCodes
 from service.channels.sms import Sms
 from service.channels.voice import Voice
 from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
-from service.domain.channels import Channel
 from service.domain.codes import RandomBytes
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
@@ -22,6 +23,7 @@ from service.flows.gates import Gates
 from service.flows.health import DecideHealth
 from service.flows.links import Links
 from service.flows.mode import SetMode
+from service.flows.notices import NotifyChanges
 from service.flows.proofs import ProofSigner
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
@@ -41,6 +43,7 @@ from service.store.idempotency import IdempotencyStore
 from service.store.keyring import Keyring, load_keyring
 from service.store.links import LinkStore
 from service.store.modes import ModeStore
+from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
@@ -96,6 +99,7 @@ class Services:
     health: HealthStore
     decide_health: DecideHealth
     tell_vendor: TellVendor
+    notify_changes: NotifyChanges
     status_page: WatchStatusPage | None
 
 
@@ -130,7 +134,14 @@ def build(core: Core) -> Services:
     users = UserStore(store, core.sealer, core.keyring.names)
     challenges = ChallengeStore(store, core.sealer, users)
     phone_codes = _phone_codes(core, users)
-    cascade = Cascade(_delivery_channels(core, phone_codes), send_deadline=settings.send_deadline)
+    mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
+    letters = Letters(mail_from=settings.mail_from, issuer=settings.issuer)
+    channels: list[DeliveryChannel] = []  # a new one is registered here
+    if phone_codes is not None:
+        channels += [Sms(phone_codes), Voice(phone_codes), WhatsApp(phone_codes)]
+    if mailer is not None:
+        channels.append(Email(mailer, letters, codes_key=core.keyring.codes))
+    cascade = Cascade({c.channel: c for c in channels}, send_deadline=settings.send_deadline)
     delivery_deadline = int(settings.delivery_deadline * 1000)
     health = HealthStore(store)
     gates = Gates(health, clock=core.clock)
@@ -187,6 +198,12 @@ def build(core: Core) -> Services:
         health=health,
         decide_health=decide_health,
         tell_vendor=TellVendor(challenges, phone_codes, gates, clock=core.clock),
+        notify_changes=NotifyChanges(
+            NoticeStore(store),
+            users,
+            ChangeNotices(mailer, letters) if mailer is not None and settings.change_notices else None,
+            clock=core.clock,
+        ),
         status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
         if settings.status_url is not None
         else None,
@@ -214,25 +231,6 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
         codes_key=core.keyring.codes,
         custom_code=settings.twilio_custom_code,
     )
-
-
-def _delivery_channels(core: Core, phone_codes: PhoneCodes | None) -> dict[Channel, DeliveryChannel]:
-    """Every channel that this installation can send by. A new channel is registered here."""
-    settings = core.settings
-    channels: list[DeliveryChannel] = []
-    if phone_codes is not None:
-        channels += [Sms(phone_codes), Voice(phone_codes), WhatsApp(phone_codes)]
-    if settings.smtp_url is not None:
-        mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value()))
-        channels.append(
-            Email(
-                mailer,
-                codes_key=core.keyring.codes,
-                mail_from=settings.mail_from,
-                issuer=settings.issuer,
-            )
-        )
-    return {channel.channel: channel for channel in channels}
 
 
 def bootstrap_keys(settings: Settings) -> str | None:

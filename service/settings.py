@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
     mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
 
+    change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
+
     master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
     bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
 

@@ -35,6 +35,7 @@ class User:
     user_id: str
     phone: Phone | None = None
     email: Email | None = None
+    locale: str | None = None  # for letters that no request asks for
     totp: tuple[TotpFactor, ...] = ()
     backup_codes: tuple[str, ...] = ()  # keyed hashes
     backup_codes_at: int = 0

@@ -37,7 +37,13 @@ class Enroll:
         self._random_bytes = random_bytes
 
     def begin(
-        self, application: str, user_id: str, label: str | None, device_name: str | None
+        self,
+        application: str,
+        user_id: str,
+        *,
+        label: str | None = None,
+        device_name: str | None = None,
+        locale: str | None = None,
     ) -> PendingEnrollment:
         """A fresh secret to scan. The user's present apps go on working, confirmed or not."""
         now = self._clock()
@@ -48,6 +54,7 @@ class Enroll:
             secret=new_secret(self._random_bytes),
             label=label,
             device_name=device_name,
+            locale=locale,
             expires_at=now + LIFE,
         )
         self._enrollments.put(enrollment, now)
@@ -71,9 +78,15 @@ class Enroll:
         return clock_offset(enrollment.secret, numeric, self._clock()) if numeric else None
 
     def confirm(
-        self, application: str, enrollment_id: str, code: str
+        self, application: str, enrollment_id: str, code: str, *, locale: str | None = None
     ) -> tuple[TotpFactor, tuple[str, ...] | None]:
         """Make the app a factor; with a user's first one come backup codes, to be shown once.
+
+        Args:
+            application: whose user it is.
+            enrollment_id: what `begin` gave.
+            code: what the app shows.
+            locale: the language that the user was seen to read, for later letters.
 
         Raises:
             NotFound: no such enrolment, or it has expired.
@@ -97,6 +110,8 @@ class Enroll:
             last_step=step,  # the confirming code can't be used to log in
         )
 
+        spoken = enrollment.locale or locale
+
         def add(user: User) -> tuple[User, tuple[str, ...] | None, list[Event]]:
             if any(known.id == factor.id for known in user.totp):
                 raise EnrollmentEnded("This enrolment was confirmed already.")
@@ -104,7 +119,7 @@ class Enroll:
                 raise InvalidInput(
                     FieldFault("user_id", f"has {MAX_FACTORS} authenticator apps; remove one first")
                 )
-            added = replace(user, totp=(*user.totp, factor))
+            added = replace(user, totp=(*user.totp, factor), locale=spoken or user.locale)
             fresh = None
             if not user.totp and not user.backup_codes:
                 added, fresh = self._with_backup_codes(added, now)
@@ -157,12 +172,14 @@ class Enroll:
         return codes or ()
 
     def set_contacts(self, application: str, user_id: str, **contacts: object) -> User:
-        """Set `phone` and `email`; what is not named stays, `None` removes."""
+        """Set `phone`, `email` and `locale`; what is not named stays, `None` removes."""
         now = self._clock()
 
         def put(user: User) -> tuple[User, None, list[Event]]:
             changed = replace(user, **contacts)  # type: ignore[arg-type]
-            return changed, None, [_event("contacts.changed", user, now, fields=sorted(contacts))]
+            differ = [name for name in ("email", "phone") if getattr(user, name) != getattr(changed, name)]
+            event = _event("contacts.changed", user, now, changed=differ, **self._former(user))
+            return changed, None, [event] if differ else []
 
         self._change(application, user_id, put)
         return self._users.get(application, user_id)
@@ -173,9 +190,16 @@ class Enroll:
             user = self._users.get(application, user_id)
             if user.version == 0:
                 return
-            if self._users.delete(user, [_event("user.deleted", user, self._clock())]):
+            event = _event("user.deleted", user, self._clock(), **self._former(user))
+            if self._users.delete(user, [event]):
                 return
         raise _conflict()
+
+    def _former(self, user: User) -> dict[str, object]:
+        """Where to tell a user of a change to the very address."""
+        if user.email is None:
+            return {}
+        return {"address": self._users.seal_address(user), "locale": user.locale}
 
     def _with_backup_codes(self, user: User, now: int) -> tuple[User, tuple[str, ...]]:
         fresh = new_backup_codes(self._random_bytes)

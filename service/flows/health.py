@@ -1,7 +1,7 @@
 """Health live: what the outbox tells is fed to the decision, and its states are published."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from service.domain.events import Event
@@ -31,7 +31,7 @@ class DecideHealth:
         self._monitor = Monitor()
         self._saved_at = 0
 
-    def step(self, heed: Callable[[list[OutboxEvent]], None] | None = None) -> bool:
+    def step(self, heed: Sequence[Callable[[Sequence[OutboxEvent]], None]] = ()) -> bool:
         """Read what happened, decide, publish.
 
         Args:
@@ -52,8 +52,8 @@ class DecideHealth:
             self._saved_at = 0
             _log.info("deciding", routes=len(self._knowledge.routes))
         events = list(self._health.read(self._knowledge.offsets))
-        if heed is not None and events:
-            heed(events)
+        for listener in heed if events else ():
+            listener(events)
         transitions: list[Transition] = []
         for event in events:
             transitions += self._monitor.advance(event.at / 1000)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.channels import totp
 from service.channels.backup_code import hash_backup_code
-from service.channels.email import CODE_FAMILY as EMAIL_CODES
+from service.channels.email.code import CODE_FAMILY as EMAIL_CODES
 from service.channels.phone import CODE_FAMILY as PHONE_CODES
 from service.channels.phone import PhoneCodes
 from service.domain.challenge import Challenge

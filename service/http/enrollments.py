@@ -26,8 +26,13 @@ def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
     """Begin to enrol an authenticator app."""
     asked = call.body
     call.services.links.require_allowed(asked.return_url)
+    locale = negotiate([asked.locale]) if asked.locale else None
     enrollment = call.services.enroll.begin(
-        call.caller.application, asked.user_id, asked.label, asked.device_name
+        call.caller.application,
+        asked.user_id,
+        label=asked.label,
+        device_name=asked.device_name,
+        locale=locale,
     )
     uri = provisioning_uri(
         enrollment.secret,
@@ -41,7 +46,7 @@ def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
         target=enrollment.id,
         ends_at=enrollment.expires_at,
         return_url=asked.return_url,
-        locale=negotiate([asked.locale]) if asked.locale else None,
+        locale=locale,
     )
     return Answer(
         {

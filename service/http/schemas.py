@@ -312,6 +312,7 @@ class ContactsRequest(_Request):
 
     phone: PhoneText | None = None
     email: EmailText | None = None
+    locale: Annotated[Locale, Field(description="For notices about changes")] | None = None
 
 
 # Operations

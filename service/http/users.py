@@ -102,6 +102,8 @@ def put_contacts(call: Call[ContactsRequest]) -> Answer:
         given["phone"] = Phone.parse(call.body.phone) if call.body.phone is not None else None
     if "email" in call.body.model_fields_set:
         given["email"] = Email.parse(call.body.email) if call.body.email is not None else None
+    if call.body.locale is not None:
+        given["locale"] = negotiate([call.body.locale])
     user = call.services.enroll.set_contacts(call.caller.application, call.path["user_id"], **given)
     return Answer(contacts_view(user))
 

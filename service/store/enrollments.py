@@ -18,6 +18,7 @@ class PendingEnrollment(Struct, frozen=True, kw_only=True):
     expires_at: int
     label: str | None = None
     device_name: str | None = None
+    locale: str | None = None
 
     def __repr__(self) -> str:
         return f"PendingEnrollment({self.id})"

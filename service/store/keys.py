@@ -19,6 +19,7 @@ HEALTH_KNOWLEDGE = "otp:{health}:knowledge"  # of the deciding worker
 HEALTH_LEADER = "otp:{health}:leader"  # which worker decides
 HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
 VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
+NOTICES_DUE = "otp:{health}:notices"  # sorted set: what users are to be told of, by when
 HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
@@ -55,6 +56,11 @@ def user(user_key: str) -> str:
 def user_prefix(partition: str) -> str:
     """What stands before a user's hash in its key."""
     return f"otp:{{{partition}}}:u:"
+
+
+def notices_sent(user_key: str) -> str:
+    """How many notices a user got within the hour."""
+    return f"otp:{{{user_key[:2]}}}:h:{user_key}"
 
 
 def challenge(challenge_id: str) -> str:

@@ -81,6 +81,21 @@ class UserStore:
             for (key, user_id), raw in zip(keyed, raws, strict=True)
         ]
 
+    def by_key(self, user_key: str) -> User | None:
+        """The user that a keyed hash stands for, if there is one."""
+        (raw,) = self._store.batch([self.load_command(user_key)])
+        return self.decode(user_key, raw) if raw else None
+
+    def seal_address(self, user: User) -> str | None:
+        """A user's address for an event that outlives it, sealed."""
+        if user.email is None:
+            return None
+        return self._sealer.seal(user.email.address.encode(), _address_of(user.key))
+
+    def open_address(self, user_key: str, sealed: str) -> Email:
+        """What `seal_address` made. Raises `KeyUnusable`."""
+        return Email(self._sealer.open(sealed, _address_of(user_key)).decode())
+
     def decode(self, user_key: str, raw: bytes) -> User:
         """Open a stored user.
 
@@ -98,6 +113,7 @@ class UserStore:
             user_id=opened["u"],
             phone=Phone(*phone) if phone else None,
             email=Email(email) if email else None,
+            locale=opened.get("l"),
             totp=tuple(self._open_factor(name, factor) for factor in record.factors),
             backup_codes=record.backup_codes,
             backup_codes_at=record.backup_codes_at,
@@ -142,6 +158,7 @@ class UserStore:
             "u": user.user_id,
             "p": user.phone and (user.phone.e164, user.phone.calling_code),
             "e": user.email and user.email.address,
+            "l": user.locale,
         }
         return _encode(
             _Record(
@@ -182,6 +199,10 @@ class UserStore:
             last_step=factor.last_step,
             last_used_at=factor.last_used_at,
         )
+
+
+def _address_of(user_key: str) -> str:
+    return f"address/{user_key}"
 
 
 def _compact(values: Mapping[str, object]) -> bytes:

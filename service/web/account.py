@@ -79,7 +79,7 @@ def new_backup_codes(opened: Opened) -> Response:
 def add_app(opened: Opened) -> Response:
     """Set up another app, and come back."""
     link = opened.link
-    enrollment = services().enroll.begin(link.application, link.user_id, None, None)
+    enrollment = services().enroll.begin(link.application, link.user_id, locale=link.locale)
     path, _ = services().links.issue(
         LinkKind.ENROLL,
         link.application,

@@ -52,7 +52,9 @@ def confirm_app(opened: Opened) -> Response:
     """Take the app's code; show what came of it, since backup codes are shown once."""
     link, code = opened.link, request.form.get("code", "")[:64]
     try:
-        _, backup_codes = services().enroll.confirm(link.application, link.target, code)
+        _, backup_codes = services().enroll.confirm(
+            link.application, link.target, code, locale=locale_of(link.locale)
+        )
     except InvalidInput as error:
         if any(fault.field != "code" for fault in error.faults):
             return goto(address(opened, "full"))

@@ -12,12 +12,14 @@ from gevent.pool import Pool
 
 from service.app import Services
 from service.domain.errors import OtpError, StoreUnavailable
+from service.store.notices import DueNotice
 from service.telemetry import logs
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
 DECIDE_PAUSE = 0.2  # seconds between steps of the deciding worker
 VENDOR_PAUSE, VENDOR_AT_ONCE = 1.0, 10  # seconds between looks; calls under way
+NOTICE_PAUSE = 1.0  # seconds between looks
 BATCH = 50  # per partition and look
 AT_ONCE = 100  # flows under way: they wait for mail servers
 
@@ -33,6 +35,7 @@ def run(services: Services) -> None:
     others = [
         gevent.spawn(_decide, services, stopping),
         gevent.spawn(_tell_vendor, services, stopping),
+        gevent.spawn(_notify, services, stopping),
         gevent.spawn(_watch_status_page, services, stopping),
     ]
     _log.info("worker_started")
@@ -52,7 +55,7 @@ def run(services: Services) -> None:
 def _decide(services: Services, stopping: Event) -> None:
     while not stopping.wait(DECIDE_PAUSE):
         try:
-            services.decide_health.step(services.tell_vendor.note)
+            services.decide_health.step((services.tell_vendor.note, services.notify_changes.note))
         except StoreUnavailable:
             stopping.wait(PAUSE)
         except Exception as error:  # noqa: BLE001 - a decision that fails must not end all of them
@@ -77,6 +80,24 @@ def _tell(services: Services, challenge_id: str) -> None:
         _log.info("vendor_not_told", challenge=challenge_id, code=error.code)
     except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
         _log.error("vendor_failed", challenge=challenge_id, exc_info=error)
+
+
+def _notify(services: Services, stopping: Event) -> None:
+    while not stopping.wait(NOTICE_PAUSE):
+        try:
+            for notice in services.notify_changes.claim():
+                _notify_one(services, notice)
+        except StoreUnavailable:
+            continue
+
+
+def _notify_one(services: Services, notice: DueNotice) -> None:
+    try:
+        services.notify_changes(notice)
+    except OtpError as error:
+        _log.info("user_not_notified", user=notice.user, code=error.code)
+    except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
+        _log.error("notice_failed", user=notice.user, exc_info=error)
 
 
 def _watch_status_page(services: Services, stopping: Event) -> None:

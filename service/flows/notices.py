@@ -1,0 +1,104 @@
+"""Telling users that something changed in how they sign in, at an address that they had before.
+
+Who takes over an account changes its factors and contacts; the owner hears of it (NIST SP 800-63B-4, account
+recovery and binding notifications). By e-mail only: Twilio Verify carries codes, nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+
+from service.channels.email.change import HEADINGS, ChangeNotices
+from service.domain.contacts import Email
+from service.domain.failures import SendFailure
+from service.store.health import OutboxEvent
+from service.store.notices import DueNotice, NoticeStore
+from service.store.users import UserStore
+from service.telemetry import logs
+
+RETRY = 60_000  # ms
+GIVE_UP = 86_400_000  # ms after the change
+AT_ONCE = 20
+AN_HOUR = 10  # notices to one user; whoever changes more often than that is told no more
+
+_FORMER = {"contacts.changed", "user.deleted"}
+
+_log = logs.get("notices")
+
+
+class NotifyChanges:
+    """Notes changes, and tells users of them; the worker's part."""
+
+    def __init__(
+        self,
+        notices: NoticeStore,
+        users: UserStore,
+        letters: ChangeNotices | None,
+        *,
+        clock: Callable[[], int],
+    ) -> None:
+        self._notices = notices
+        self._users = users
+        self._letters = letters
+        self._clock = clock
+
+    def note(self, events: Sequence[OutboxEvent]) -> None:
+        """Remember what users are to be told."""
+        if self._letters is None:
+            return
+        due = [notice for event in events for notice in _notices_of(event)]
+        if due:
+            self._notices.note(due, self._clock())
+
+    def claim(self) -> list[DueNotice]:
+        """Notices to send now."""
+        if self._letters is None:
+            return []
+        return self._notices.claim(self._clock(), lease=RETRY, limit=AT_ONCE)
+
+    def __call__(self, notice: DueNotice) -> None:
+        """Send one; what the mail server does not take now is claimed again later, for a day."""
+        address, locale = self._addressee(notice)
+        now = self._clock()
+        if self._letters is None or address is None or now > notice.at + GIVE_UP:
+            self._notices.done(notice)
+            return
+        if self._notices.sent(notice.user) >= AN_HOUR:
+            _log.warning("notice_suppressed", kind=notice.kind, user=notice.user)
+            self._notices.done(notice)
+            return
+        try:
+            self._letters.send(
+                notice.kind, address, locale, at=notice.at, now=now, codes_left=notice.codes_left
+            )
+        except SendFailure as failure:
+            _log.warning("notice_not_sent", kind=notice.kind, code=failure.code)
+            if failure.maybe_sent or failure.reason.value == "undeliverable":
+                self._notices.done(notice)
+            return
+        self._notices.count(notice.user)
+        self._notices.done(notice)
+
+    def _addressee(self, notice: DueNotice) -> tuple[Email | None, str | None]:
+        if notice.sealed is not None:
+            return self._users.open_address(notice.user, notice.sealed), notice.locale
+        user = self._users.by_key(notice.user)
+        return (user.email, user.locale) if user else (None, None)
+
+
+def _notices_of(event: OutboxEvent) -> list[DueNotice]:
+    data = event.data
+    kinds = [event.type]
+    if event.type == "contacts.changed":
+        kinds = [f"contacts.changed/{field}" for field in data.get("changed", ())]
+    return [
+        DueNotice(
+            kind,
+            data["user"],
+            event.at,
+            sealed=data.get("address"),
+            locale=data.get("locale"),
+            codes_left=data.get("remaining"),
+        )
+        for kind in kinds
+        # Where the address may have changed, only the former one is told.
+        if kind in HEADINGS and (event.type not in _FORMER or "address" in data)
+    ]
