@@ -96,7 +96,10 @@ def _read_uris(lines: Iterable[str]) -> Iterator[Entry | Refusal]:
 
 def _read_csv(lines: Iterable[str]) -> Iterator[Entry | Refusal]:
     rows = csv.reader(lines, strict=True)
-    header = [name.strip().removeprefix("\ufeff").lower() for name in next(rows, [])]
+    try:
+        header = [name.strip().removeprefix("\ufeff").lower() for name in next(rows, [])]
+    except csv.Error:
+        header = []
     unknown = sorted(set(header) - set(FIELDS))
     if not {"user", "secret"} <= set(header) or unknown or len(set(header)) < len(header):
         raise ValueError(f"expected a CSV header with user, secret and any of {', '.join(FIELDS[2:])}")

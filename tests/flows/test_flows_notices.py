@@ -109,9 +109,8 @@ def test_what_the_mail_server_does_not_take_is_sent_later(api, sandbox, owner, s
 def test_a_user_is_not_flooded(api, sandbox, owner, stack):
     for _ in range(13):
         api("POST", f"/v1/users/{owner.id}/backup-codes", {})
-    wait_until(lambda: stack.redis().zcard("otp:{health}:notices") == 0 and letters(sandbox, owner.email, 10))
+    wait_until(lambda: stack.worker.text().count("notice_suppressed") == 3)
     assert len(letters(sandbox, owner.email)) == 10
-    assert stack.worker.text().count("notice_suppressed") == 3
 
 
 def test_a_worker_that_dies_loses_no_notice(api, sandbox, owner, stack):

@@ -84,7 +84,7 @@ def start(services, *, email=True, phone=None, **fields):
 def decide(services, clock, seconds=0.0):
     """Let time pass and the worker decide."""
     clock.pass_(seconds)
-    assert services.decide_health.step(services.tell_vendor.note)
+    assert services.decide_health.step([services.tell_vendor.note])
     services.change._gates._read_at = float("-inf")  # as if its half second had passed
 
 

@@ -67,7 +67,7 @@ def email_code(services, challenge):
 
 
 def enroll(services, clock, user="u"):
-    pending = services.enroll.begin("default", user, None, None)
+    pending = services.enroll.begin("default", user)
     app = pyotp.TOTP(pending.secret)
     _, codes = services.enroll.confirm("default", pending.id, app.at(clock() // 1000 - 30))
     return app, codes
@@ -326,7 +326,7 @@ def test_all_keys_of_a_user_are_in_one_slot(services, challenge, redis, clock):
 
 def test_what_must_go_goes(services, challenge, redis, clock):
     known = challenge()
-    services.enroll.begin("default", "u", None, None)
+    services.enroll.begin("default", "u")
     for key in redis.scan_iter("otp:*"):
         name = key.decode()
         if re.search(r"\}:[ceinx]:", name):
@@ -368,7 +368,7 @@ def test_sizes(services, redis, clock):
         services.enroll.set_contacts(
             "default", user, phone=Phone(f"+14155550{n:03d}", "+1"), email=Email(f"box{n:06d}@example.com")
         )
-        pending = services.enroll.begin("default", user, "Work account", "Pixel 9")
+        pending = services.enroll.begin("default", user, label="Work account", device_name="Pixel 9")
         services.enroll.confirm("default", pending.id, pyotp.TOTP(pending.secret).at(clock() // 1000))
     sizes = [redis.memory_usage(key) for key in redis.scan_iter("otp:*:u:*")]
     assert len(sizes) == 50
