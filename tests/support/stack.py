@@ -250,7 +250,7 @@ class Stack:
         """All that is in Redis, as text, to look for what must not be there."""
         client = self.redis()
         found: list[str] = []
-        for key in client.scan_iter(count=1000):
+        for key in sorted(set(client.scan_iter(count=1000))):  # a scan has no order, and may repeat a key
             found.append(key.decode("latin-1"))
             kind = client.type(key).decode()
             value: Any
