@@ -27,9 +27,11 @@
   });
 
   // A form goes once; a page that comes back from the browser's memory can be used again.
+  let leaving = false;
   document.addEventListener("submit", (event) => {
-    if (event.target.dataset.gone) return event.preventDefault();
-    event.target.dataset.gone = "yes";
+    if (leaving) return event.preventDefault();
+    leaving = true; // the answer to the form decides where to go
+    setTimeout(() => (leaving = false), 15000); // it did not come
     event.target.setAttribute("aria-busy", "true");
   });
   window.addEventListener("pageshow", (event) => {
@@ -90,9 +92,15 @@
         await pause(2000);
         continue;
       }
+      if (leaving) {
+        await pause(1000);
+        continue;
+      }
       if (answer.status === 204) continue;
-      if (answer.status === 200) replace(live, await answer.text());
-      else if (answer.status === 404 || answer.status === 410) return location.reload();
+      if (answer.status === 200) {
+        const html = await answer.text();
+        if (!leaving) replace(live, html);
+      } else if (answer.status === 404 || answer.status === 410) return location.reload();
       else await pause(3000);
     }
   };
