@@ -15,6 +15,7 @@ from service.channels.voice import Voice
 from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
+from service.flows.audit import Audit
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
 from service.flows.delivery_reports import HeedReports
@@ -35,6 +36,7 @@ from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
 from service.settings import Settings, SettingsError, parse_master_keys
 from service.store.api_keys import ApiKeyStore
+from service.store.audit import AuditStore
 from service.store.challenges import ChallengeStore
 from service.store.changes import ChangeListener
 from service.store.enrollments import EnrollmentStore
@@ -76,7 +78,16 @@ class Core:
     @property
     def mode(self) -> SetMode:
         """The operators' switch."""
-        return SetMode(ModeStore(self.store), clock=self.clock)
+        return SetMode(ModeStore(self.store), self._audit_store, clock=self.clock)
+
+    @property
+    def audit(self) -> Audit:
+        """The audit trail."""
+        return Audit(self._audit_store, key=self.keyring.names, clock=self.clock)
+
+    @property
+    def _audit_store(self) -> AuditStore:
+        return AuditStore(self.store, self.keyring.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ class Services:
     change: ChangeChallenge
     enroll: Enroll
     mode: SetMode
+    audit: Audit
     proofs: ProofSigner
     links: Links
     wait: WaitForChange
@@ -184,6 +196,7 @@ def build(core: Core) -> Services:
             random_bytes=core.random_bytes,
         ),
         mode=core.mode,
+        audit=core.audit,
         proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
         links=Links(
             LinkStore(store, core.sealer),

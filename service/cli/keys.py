@@ -4,7 +4,7 @@ import re
 import secrets
 from typing import Any
 
-from service.cli.output import as_json, core, fail, table
+from service.cli.output import as_json, core, fail, operator, table
 from service.domain.api_keys import ApiKey, Scope
 from service.http.views import time_view
 
@@ -26,6 +26,7 @@ def create(name: str, scopes: list[str], application: str, json_output: bool) ->
             now=c.clock(),
             random_bytes=secrets.token_bytes,
         )
+        c.audit.note(operator(), "key.create", record.id, after=_view(record))
     if json_output:
         as_json({**_view(record), "key": secret})
     else:
@@ -52,6 +53,7 @@ def revoke(key_id: str, json_output: bool) -> None:
     with core() as c:
         if not c.api_keys.revoke(key_id):
             fail(f"no such key: {key_id}", 1)
+        c.audit.note(operator(), "key.revoke", key_id)
     if json_output:
         as_json({"id": key_id, "revoked": True})
     else:

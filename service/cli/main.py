@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
+app.add_typer(audit_app, name="audit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -85,6 +87,27 @@ def keys_revoke(
 ) -> None:
     """Revoke an API key; within 5 seconds no process honours it."""
     import_module("service.cli.keys").revoke(key_id, as_json)
+
+
+@audit_app.command("list")
+def audit_list(
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what operators did."""
+    import_module("service.cli.audit").show(limit, as_json)
+
+
+@audit_app.command("export")
+def audit_export() -> None:
+    """Print the whole trail, oldest first, as JSON lines."""
+    import_module("service.cli.audit").export()
+
+
+@audit_app.command("verify")
+def audit_verify(as_json: Json = False) -> None:
+    """Check that nothing was changed, removed or put in; exit code 1 if something was."""
+    import_module("service.cli.audit").verify(as_json)
 
 
 @app.command()

@@ -1,9 +1,8 @@
 """`otp-fallback mode`."""
 
-import getpass
 import re
 
-from service.cli.output import as_json, core, fail, table
+from service.cli.output import as_json, core, fail, operator, table
 from service.domain.mode import Mode, Scope
 from service.http.schemas import CALLING_CODE
 from service.http.views import mode_setting_view
@@ -35,7 +34,7 @@ def mode(
             Mode(wanted),
             Scope(country, application),
             reason=reason,
-            set_by=f"cli:{getpass.getuser()}",
+            who=operator(),
             expires_in=expires_in,
         )
     view = mode_setting_view(setting)

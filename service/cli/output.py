@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from service.app import Core
+    from service.domain.audit import Who
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -38,6 +39,15 @@ def core() -> Iterator["Core"]:
         fail(str(error))
     except (StoreUnavailable, KeyUnusable) as error:
         fail(error.detail, 1)
+
+
+def operator() -> "Who":
+    """Who runs this command, for the audit trail."""
+    import getpass
+
+    from service.domain.audit import Who
+
+    return Who(f"cli:{getpass.getuser()}")
 
 
 def as_json(value: Any) -> None:

@@ -131,6 +131,18 @@ class StateConflict(OtpError):
     code = "state_conflict"
 
 
+class ModeChanged(OtpError):
+    """Somebody else set this scope's mode since the caller looked; `version` says what it is now."""
+
+    code = "mode_changed"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            "Somebody else changed this mode meanwhile. Look again, and decide anew.",
+            extra={"version": version},
+        )
+
+
 class StoreUnavailable(OtpError):
     """Redis can't be reached or can't write. Fails closed: nothing is approved."""
 

@@ -32,7 +32,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class ModeSetting:
-    """One scope's mode: who set it, why, and until when (ms; `None`: until changed)."""
+    """One scope's mode: who set it, why, and until when (ms; `None`: until changed).
+
+    `version` counts the changes of this scope, so that two people at once notice each other.
+    """
 
     mode: Mode
     scope: Scope
@@ -40,6 +43,7 @@ class ModeSetting:
     set_by: str
     set_at: int
     expires_at: int | None = None
+    version: int = 0
 
     def in_force(self, now: int) -> bool:
         """Whether it has not lapsed."""

@@ -2,48 +2,85 @@
 
 from collections.abc import Callable
 
+from service.domain.audit import AuditEntry, Who
+from service.domain.errors import ModeChanged, StateConflict
 from service.domain.events import Event
 from service.domain.mode import Mode, ModeSetting, Scope, effective
+from service.store.audit import AuditStore
 from service.store.modes import ModeStore
 from service.telemetry import logs
 
+_TRIES = 5
 _log = logs.get("mode")
 
 
 class SetMode:
     """Reads and sets modes. Every start of a challenge reads them, so a change holds at once."""
 
-    def __init__(self, modes: ModeStore, *, clock: Callable[[], int]) -> None:
+    def __init__(self, modes: ModeStore, audit: AuditStore, *, clock: Callable[[], int]) -> None:
         self._modes = modes
+        self._audit = audit
         self._clock = clock
 
     def put(
-        self, mode: Mode, scope: Scope, *, reason: str, set_by: str, expires_in: int | None
+        self,
+        mode: Mode,
+        scope: Scope,
+        *,
+        reason: str,
+        who: Who,
+        expires_in: int | None,
+        version: int | None = None,
     ) -> ModeSetting:
-        """Set one scope's mode, for `expires_in` seconds or until changed; back on disk when it returns."""
-        now = self._clock()
-        setting = ModeSetting(
-            mode=mode,
-            scope=scope,
-            reason=reason,
-            set_by=set_by,
-            set_at=now,
-            expires_at=now + expires_in * 1000 if expires_in else None,
-        )
-        event = Event(
-            "mode.changed",
-            now,
-            {
+        """Set one scope's mode; on disk when it returns.
+
+        Args:
+            mode: from now on.
+            scope: for whom.
+            reason: for the audit trail.
+            who: sets it.
+            expires_in: seconds that it holds; unset: until changed.
+            version: what the caller saw (0: none); unset: whatever it is now.
+
+        Raises:
+            ModeChanged: it is another version by now.
+        """
+        for _ in range(_TRIES):
+            now = self._clock()
+            before = self._modes.of(scope)
+            present = before.version if before else 0
+            if version not in (None, present):
+                raise ModeChanged(present)
+            setting = ModeSetting(
+                mode=mode,
+                scope=scope,
+                reason=reason,
+                set_by=who.actor,
+                set_at=now,
+                expires_at=now + expires_in * 1000 if expires_in else None,
+                version=present + 1,
+            )
+            told = {
                 "mode": mode,
                 "country": scope.country,
                 "application": scope.application,
-                "set_by": set_by,
+                "set_by": who.actor,
                 "expires_at": setting.expires_at,
-            },
-        )
-        self._modes.put(setting, event)
-        _log.warning("mode_changed", **event.data)
-        return setting
+            }
+            entry = AuditEntry(
+                at=now,
+                actor=who.actor,
+                origin=who.origin,
+                action="mode.set",
+                target=f"application {scope.application or '*'}, country {scope.country or '*'}",
+                reason=reason,
+                before=_state(before) if before and before.in_force(now) else None,
+                after=_state(setting),
+            )
+            if self._modes.put(setting, self._audit, entry, Event("mode.changed", now, told)):
+                _log.warning("mode_changed", **told)
+                return setting
+        raise StateConflict("Others kept changing this mode.", retry_after=1)
 
     def current(self) -> tuple[ModeSetting | None, list[ModeSetting]]:
         """What holds for everybody (`None`: `auto`), and every setting in force, widest first."""
@@ -52,3 +89,7 @@ class SetMode:
         settings.sort(key=lambda s: (s.scope.narrowness, s.scope.country or "", s.scope.application or ""))
         everybody = effective((s for s in settings if s.scope == Scope()), "", None, now)
         return everybody, settings
+
+
+def _state(setting: ModeSetting) -> dict[str, object]:
+    return {"mode": setting.mode.value, "expires_at": setting.expires_at, "version": setting.version}

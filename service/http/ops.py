@@ -1,12 +1,19 @@
 """`/v1/ops`: for operators."""
 
-from flask import Blueprint
+import re
+from typing import Any
+
+from flask import Blueprint, request
 
 from service.domain.api_keys import Scope as KeyScope
+from service.domain.audit import Who
+from service.domain.errors import FieldFault, InvalidInput
 from service.domain.mode import Mode, Scope
 from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import EmptyRequest, HealthReport, ModeRequest, ModeSettingView, ModeView
-from service.http.views import health_view, mode_setting_view
+from service.http.schemas import AuditView, EmptyRequest, HealthReport, ModeRequest, ModeSettingView, ModeView
+from service.http.views import audit_view, health_view, mode_setting_view
+
+MOST = 500  # entries of a list in one answer
 
 api = Blueprint("ops", __name__)
 
@@ -30,6 +37,7 @@ def get_mode(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=ModeRequest,
     answers={200: ModeSettingView},
+    errors=(409,),
 )
 def put_mode(call: Call[ModeRequest]) -> Answer:
     """Set the mode for everybody, a country or an application."""
@@ -38,8 +46,9 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
         asked.mode,
         Scope(asked.country, asked.application),
         reason=asked.reason,
-        set_by=call.caller.id,
+        who=_who(call),
         expires_in=asked.expires_in,
+        version=asked.version,
     )
     return Answer(mode_setting_view(setting))
 
@@ -49,3 +58,34 @@ def get_health(call: Call[EmptyRequest]) -> Answer:
     """Read the health of every route, and what it rests on."""
     states, feed, decided = call.services.health.overview()
     return Answer(health_view(states, feed, decided=decided))
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/audit",
+    scope=KeyScope.OPS,
+    answers={200: AuditView},
+    query={
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
+        "before": {"type": "string", "description": "The id of an entry: those before it"},
+    },
+)
+def get_audit(call: Call[EmptyRequest]) -> Answer:
+    """Read the audit trail, newest first."""
+    before = request.args.get("before")
+    if before is not None and not re.fullmatch(r"[0-9]{1,16}-[0-9]{1,16}", before):
+        raise InvalidInput(FieldFault("before", "expected the id of an entry"))
+    entries = call.services.audit.newest(_limit(), before)
+    return Answer({"entries": [audit_view(entry) for entry in entries]})
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "50")
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MOST):
+        raise InvalidInput(FieldFault("limit", f"expected 1 to {MOST}"))
+    return int(text)
+
+
+def _who(call: Call[Any]) -> Who:
+    return Who(call.caller.id, request.remote_addr)

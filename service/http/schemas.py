@@ -2,7 +2,7 @@
 
 import ipaddress
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -328,6 +328,13 @@ class ModeRequest(_Request):
     expires_in: (
         Annotated[int, Field(ge=1, le=31_536_000, description="Seconds; unset: until changed")] | None
     ) = None
+    version: (
+        Annotated[
+            int,
+            Field(ge=0, le=2**53, description="What you saw of this scope, 0: nothing; another by now: 409"),
+        ]
+        | None
+    ) = None
 
 
 class ModeSettingView(_Answer):
@@ -337,6 +344,7 @@ class ModeSettingView(_Answer):
     country: str | None
     application: str | None
     reason: str
+    version: Annotated[int, Field(description="Counts this scope's changes")]
     set_by: str
     set_at: Time
     expires_at: Time | None
@@ -347,6 +355,27 @@ class ModeView(_Answer):
 
     mode: Mode
     settings: list[ModeSettingView]
+
+
+class AuditEntryView(_Answer):
+    """A deed of an operator."""
+
+    id: str
+    at: Time
+    actor: Annotated[str, Field(description="An API key's id, or `cli:` and a login name")]
+    origin: Annotated[str | None, Field(description="The address that it came from")]
+    action: Annotated[str, Field(examples=["mode.set"])]
+    target: str | None
+    reason: str | None
+    before: Any
+    after: Any
+    hash: Annotated[str, Field(description="Chains it to the entry before it")]
+
+
+class AuditView(_Answer):
+    """The audit trail, newest first."""
+
+    entries: list[AuditEntryView]
 
 
 # Health

@@ -105,6 +105,12 @@ def factors_view(user: User) -> dict[str, Any]:
     }
 
 
+def audit_view(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A deed of an operator."""
+    fields = ("id", "actor", "origin", "action", "target", "reason", "before", "after", "hash")
+    return {"at": time_view(entry["at"]), **{name: entry.get(name) for name in fields}}
+
+
 def mode_setting_view(setting: ModeSetting) -> dict[str, Any]:
     """One scope's mode."""
     return {
@@ -112,6 +118,7 @@ def mode_setting_view(setting: ModeSetting) -> dict[str, Any]:
         "country": setting.scope.country,
         "application": setting.scope.application,
         "reason": setting.reason,
+        "version": setting.version,
         "set_by": setting.set_by,
         "set_at": time_view(setting.set_at),
         "expires_at": time_view(setting.expires_at) if setting.expires_at else None,

@@ -11,7 +11,11 @@ import re
 
 PARTITIONS = 64
 
-MODES = "otp:modes"  # hash: scope -> setting
+# What operators change shares a slot with an outbox, so that one script changes, notes and tells.
+MODES = "otp:{00}:modes"  # hash: scope -> setting
+AUDIT = "otp:{00}:audit"  # stream: deeds of operators, chained
+AUDIT_HEAD = "otp:{00}:audit:head"  # the hash of the newest of them
+INCIDENTS = "otp:{00}:incidents"  # hash: id -> incident
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
 HEALTH_STATES = "otp:{health}:states"  # hash: route -> state

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from service.domain.audit import AuditEntry
 from service.domain.events import Event
-from service.domain.mode import ModeSetting
+from service.domain.mode import ModeSetting, Scope
 from service.store import keys
+from service.store.audit import AuditStore, Write
 from service.store.redis import Command, Store
 
 
@@ -27,26 +29,24 @@ class ModeStore:
         (answer,) = self._store.batch([self.load_command()])
         return self.decode(answer)
 
-    def put(self, setting: ModeSetting, event: Event) -> None:
-        """Set one scope's mode; acknowledged once on disk."""
-        scope = f"{setting.scope.application or '*'} {setting.scope.country or '*'}"
-        self._store.batch(
-            [
-                ("HSET", keys.MODES, scope, msgspec.json.encode(setting)),
-                (
-                    "XADD",
-                    keys.outbox("00"),
-                    "*",
-                    "type",
-                    event.type,
-                    "at",
-                    event.at,
-                    "data",
-                    msgspec.json.encode(event.data),
-                ),
-            ],
-            durable=True,
-        )
+    def of(self, scope: Scope) -> ModeSetting | None:
+        """One scope's setting, lapsed or not."""
+        (raw,) = self._store.batch([("HGET", keys.MODES, _field(scope))])
+        return _decode(raw) if raw else None
+
+    def put(self, setting: ModeSetting, audit: AuditStore, entry: AuditEntry, event: Event) -> bool:
+        """Set one scope's mode, if it still has the version before; acknowledged once on disk.
+
+        Returns:
+            Whether it was set.
+        """
+        value = msgspec.json.encode(setting)
+        write = Write(keys.MODES, _field(setting.scope), value, setting.version - 1)
+        return audit.record(entry, write=write, events=[event])
+
+
+def _field(scope: Scope) -> str:
+    return f"{scope.application or '*'} {scope.country or '*'}"
 
 
 def _decode(raw: bytes) -> ModeSetting:

@@ -186,6 +186,7 @@ SCRIPTS = {
         "idempotency",
         "health_save",
         "report",
+        "audited",
     )
 }
 

@@ -19,6 +19,10 @@ COMMANDS = [
     "keys create",
     "keys list",
     "keys revoke",
+    "audit",
+    "audit list",
+    "audit export",
+    "audit verify",
 ]
 
 

@@ -8,7 +8,7 @@ from tests.support.stack import Api, wait_until
 @pytest.fixture(autouse=True)
 def auto_again(running_stack):
     yield
-    running_stack.redis().delete("otp:modes")
+    running_stack.redis().delete("otp:{00}:modes")
 
 
 def put(api, mode, **scope):
@@ -99,4 +99,4 @@ def test_what_is_refused_changes_nothing(stack, api, body, field):
     answer = api("PUT", "/v1/ops/mode", body)
     assert answer.status_code == 422
     assert [fault["field"] for fault in answer.json()["errors"]] == [field]
-    assert stack.redis().exists("otp:modes") == 0
+    assert stack.redis().exists("otp:{00}:modes") == 0

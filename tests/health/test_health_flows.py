@@ -6,6 +6,7 @@ import secrets
 import pytest
 
 from service.app import build, build_core
+from service.domain.audit import Who
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
 from service.domain.errors import CheckUnavailable
@@ -441,7 +442,7 @@ def test_one_carrier_is_shut_alone(services, server, clock):
 def test_operators_overrule(services, server, clock):
     open_route(services, server, clock)
     server.sandbox.heal()
-    services.mode.put(Mode.PRIMARY_ONLY, Scope(), reason="x", set_by="x", expires_in=None)
+    services.mode.put(Mode.PRIMARY_ONLY, Scope(), reason="x", who=Who("x"), expires_in=None)
     assert start(services).channel == Channel.SMS
 
 
