@@ -22,6 +22,7 @@ from service.flows.delivery_reports import HeedReports
 from service.flows.enroll import Enroll
 from service.flows.gates import Gates
 from service.flows.health import DecideHealth
+from service.flows.incidents import TrackIncidents
 from service.flows.links import Links
 from service.flows.mode import SetMode
 from service.flows.notices import NotifyChanges
@@ -42,6 +43,7 @@ from service.store.changes import ChangeListener
 from service.store.enrollments import EnrollmentStore
 from service.store.health import HealthStore
 from service.store.idempotency import IdempotencyStore
+from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
 from service.store.links import LinkStore
 from service.store.modes import ModeStore
@@ -86,6 +88,12 @@ class Core:
         return Audit(self._audit_store, key=self.keyring.names, clock=self.clock)
 
     @property
+    def incidents(self) -> TrackIncidents:
+        """Recorded outages."""
+        store = IncidentStore(self.store, self._audit_store)
+        return TrackIncidents(store, HealthStore(self.store), clock=self.clock)
+
+    @property
     def _audit_store(self) -> AuditStore:
         return AuditStore(self.store, self.keyring.names)
 
@@ -104,6 +112,7 @@ class Services:
     enroll: Enroll
     mode: SetMode
     audit: Audit
+    incidents: TrackIncidents
     proofs: ProofSigner
     links: Links
     wait: WaitForChange
@@ -197,6 +206,7 @@ def build(core: Core) -> Services:
         ),
         mode=core.mode,
         audit=core.audit,
+        incidents=core.incidents,
         proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
         links=Links(
             LinkStore(store, core.sealer),

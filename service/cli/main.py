@@ -18,6 +18,10 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+incidents_app = typer.Typer(
+    no_args_is_help=True, help="Look at recorded outages, and say something about them."
+)
+app.add_typer(incidents_app, name="incidents")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
 app.add_typer(audit_app, name="audit")
 
@@ -87,6 +91,40 @@ def keys_revoke(
 ) -> None:
     """Revoke an API key; within 5 seconds no process honours it."""
     import_module("service.cli.keys").revoke(key_id, as_json)
+
+
+@incidents_app.callback(invoke_without_command=True)
+def incidents(
+    context: typer.Context,
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that are not resolved.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List recorded outages, newest first; look at one, or say something about it."""
+    if context.invoked_subcommand is None:
+        import_module("service.cli.incidents").show_all(only_open, as_json)
+
+
+@incidents_app.command("show")
+def incidents_show(
+    incident: Annotated[str, typer.Argument(help="The id that `incidents` shows.")],
+    as_json: Json = False,
+) -> None:
+    """Show one with its timeline."""
+    import_module("service.cli.incidents").show(incident, as_json)
+
+
+@incidents_app.command("update")
+def incidents_update(
+    incident: Annotated[str, typer.Argument(help="The id that `incidents` shows.")],
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    public: Annotated[bool, typer.Option("--public", help="Show it on the status page.")] = False,
+    status: Annotated[
+        str | None, typer.Option(help="investigating, identified, monitoring or resolved.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say something about one, to operators or to everybody."""
+    import_module("service.cli.incidents").update(incident, text, public, status, as_json)
 
 
 @audit_app.command("list")

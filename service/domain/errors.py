@@ -73,7 +73,7 @@ class ScopeMissing(OtpError):
 
 
 class NotFound(OtpError):
-    """Nothing by that id in this application. `what` is `challenge`, `enrollment`, `factor` or `key`."""
+    """Nothing by that id in this application. `what` is `challenge`, `factor`, ..."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"No such {what}.")

@@ -10,8 +10,18 @@ from service.domain.audit import Who
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.mode import Mode, Scope
 from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import AuditView, EmptyRequest, HealthReport, ModeRequest, ModeSettingView, ModeView
-from service.http.views import audit_view, health_view, mode_setting_view
+from service.http.schemas import (
+    AuditView,
+    EmptyRequest,
+    HealthReport,
+    IncidentsView,
+    IncidentUpdateRequest,
+    IncidentView,
+    ModeRequest,
+    ModeSettingView,
+    ModeView,
+)
+from service.http.views import audit_view, health_view, incident_view, mode_setting_view
 
 MOST = 500  # entries of a list in one answer
 
@@ -78,6 +88,57 @@ def get_audit(call: Call[EmptyRequest]) -> Answer:
         raise InvalidInput(FieldFault("before", "expected the id of an entry"))
     entries = call.services.audit.newest(_limit(), before)
     return Answer({"entries": [audit_view(entry) for entry in entries]})
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/incidents",
+    scope=KeyScope.OPS,
+    answers={200: IncidentsView},
+    query={
+        "open": {"type": "boolean", "description": "Only those that are not resolved"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
+    },
+)
+def list_incidents(call: Call[EmptyRequest]) -> Answer:
+    """List incidents, newest first."""
+    only_open = request.args.get("open", "false")
+    if only_open not in ("true", "false"):
+        raise InvalidInput(FieldFault("open", "expected true or false"))
+    found = [i for i in call.services.incidents.all() if only_open == "false" or not i.resolved_at]
+    return Answer({"incidents": [incident_view(incident) for incident in found[: _limit()]]})
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/incidents/{id}",
+    scope=KeyScope.OPS,
+    answers={200: IncidentView},
+    errors=(404,),
+)
+def get_incident(call: Call[EmptyRequest]) -> Answer:
+    """Read an incident with its timeline."""
+    return Answer(incident_view(call.services.incidents.get(call.path["id"])))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/ops/incidents/{id}/updates",
+    scope=KeyScope.OPS,
+    body=IncidentUpdateRequest,
+    answers={201: IncidentView},
+    errors=(404, 409),
+)
+def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
+    """Say something about an incident, to operators or to everybody."""
+    asked = call.body
+    incident = call.services.incidents.update(
+        call.path["id"], asked.text, _who(call), public=asked.public, status=asked.status
+    )
+    return Answer(incident_view(incident), 201)
 
 
 def _limit() -> int:

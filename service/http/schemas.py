@@ -378,6 +378,55 @@ class AuditView(_Answer):
     entries: list[AuditEntryView]
 
 
+class RouteStateView(_Answer):
+    """A route that is not closed."""
+
+    route: str
+    state: Literal["open", "half_open"]
+
+
+class TimelineEntryView(_Answer):
+    """One thing that happened in an incident."""
+
+    at: Time
+    kind: Literal["opened", "route", "impact", "update", "resolved"]
+    route: str | None
+    to: Annotated[str | None, Field(description="The new state of the route, the impact or the status")]
+    reason: str | None
+    text: Annotated[str | None, Field(description="An operator's words")]
+    by: str | None
+    public: Annotated[bool, Field(description="Whether users see it on the status page")]
+
+
+class IncidentView(_Answer):
+    """A recorded outage of a provider."""
+
+    id: str
+    provider: str
+    status: Literal["investigating", "identified", "monitoring", "resolved"]
+    impact: Annotated[Literal["minor", "major"], Field(description="major: every route with traffic")]
+    opened_at: Time
+    updated_at: Time
+    resolved_at: Time | None
+    troubled: list[RouteStateView]
+    affected: Annotated[list[str], Field(description="Routes that were open at some time of it")]
+    timeline: list[TimelineEntryView]
+
+
+class IncidentsView(_Answer):
+    """Incidents, newest first."""
+
+    incidents: list[IncidentView]
+
+
+class IncidentUpdateRequest(_Request):
+    """What an operator says about an incident."""
+
+    text: Sentence
+    public: Annotated[bool, Field(description="Show it on the status page")] = False
+    status: Literal["investigating", "identified", "monitoring", "resolved"] | None = None
+
+
 # Health
 
 

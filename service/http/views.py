@@ -7,6 +7,8 @@ from typing import Any
 from service.app import Services
 from service.domain.challenge import Challenge, Entry, Subject, proven_by
 from service.domain.channels import TRAITS
+from service.domain.health.provider import provider_state
+from service.domain.incidents import Incident, TimelineEntry
 from service.domain.mode import ModeSetting
 from service.domain.notices import Notice, notice_for
 from service.domain.user import TotpFactor, User
@@ -111,6 +113,27 @@ def audit_view(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"at": time_view(entry["at"]), **{name: entry.get(name) for name in fields}}
 
 
+def incident_view(incident: Incident) -> dict[str, Any]:
+    """An incident with its timeline."""
+    return {
+        "id": incident.id,
+        "provider": incident.provider,
+        "status": incident.status,
+        "impact": incident.impact,
+        "opened_at": time_view(incident.opened_at),
+        "updated_at": time_view(incident.updated_at),
+        "resolved_at": time_view(incident.resolved_at) if incident.resolved_at else None,
+        "troubled": [{"route": name, "state": state} for name, state in sorted(incident.troubled.items())],
+        "affected": list(incident.affected),
+        "timeline": [_timeline_view(entry) for entry in incident.timeline],
+    }
+
+
+def _timeline_view(entry: TimelineEntry) -> dict[str, Any]:
+    fields = ("kind", "route", "to", "reason", "text", "by", "public")
+    return {"at": time_view(entry.at), **{name: getattr(entry, name) for name in fields}}
+
+
 def mode_setting_view(setting: ModeSetting) -> dict[str, Any]:
     """One scope's mode."""
     return {
@@ -178,13 +201,11 @@ def _route_view(name: str, state: RouteState) -> dict[str, Any]:
 
 def _provider_view(name: str, routes: list[dict[str, Any]]) -> dict[str, Any]:
     whole = [route for route in routes if route["carrier"] is None]
-    troubled = [route for route in whole if route["state"] != "closed"]
-    busy = [route for route in whole if route["evidence"]["sends"] or route["state"] != "closed"]
     return {
         "provider": name,
-        "state": "closed" if not troubled else "open" if len(troubled) == len(busy) else "degraded",
+        "state": provider_state((route["state"], route["evidence"]["sends"]) for route in whole),
         "routes": len(whole),
-        "not_closed": len(troubled),
+        "not_closed": sum(route["state"] != "closed" for route in whole),
         "sends": sum(route["evidence"]["sends"] for route in whole),
         "faults": sum(route["evidence"]["faults"] for route in whole),
     }

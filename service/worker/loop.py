@@ -53,9 +53,10 @@ def run(services: Services) -> None:
 
 
 def _decide(services: Services, stopping: Event) -> None:
+    heed = (services.tell_vendor.note, services.notify_changes.note, services.incidents.note)
     while not stopping.wait(DECIDE_PAUSE):
         try:
-            services.decide_health.step((services.tell_vendor.note, services.notify_changes.note))
+            services.decide_health.step(heed)
         except StoreUnavailable:
             stopping.wait(PAUSE)
         except Exception as error:  # noqa: BLE001 - a decision that fails must not end all of them

@@ -23,6 +23,9 @@ COMMANDS = [
     "audit list",
     "audit export",
     "audit verify",
+    "incidents",
+    "incidents show",
+    "incidents update",
 ]
 
 
