@@ -18,9 +18,7 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
-incidents_app = typer.Typer(
-    no_args_is_help=True, help="Look at recorded outages, and say something about them."
-)
+incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
 app.add_typer(audit_app, name="audit")

@@ -104,6 +104,7 @@ def test_a_breaker_opens_an_incident_and_closes_it(outage, stack, api, sandbox, 
     assert incident["timeline"][0]["reason"] == "consecutive_faults"
     assert stack.events()[-1]["type"] in ("incident.opened", "provider.circuit_open")
     assert cli("incidents", "--open", "--json")[0]["id"] == incident["id"]
+    assert incident["id"] in cli("incidents")
     sandbox.heal()
 
     # Probes, one at a time, bring it back; users get in meanwhile by e-mail.

@@ -215,6 +215,7 @@ def test_hostile_names_are_text(page, api, person):
     label = "<img src=x onerror=alert(1)>\"'&"
     begun = begin(api, person, label=label)
     page.goto(begun["enrollment_url"])
+    assert page.locator(".account").inner_text() == label  # whose account it is, before anything is scanned
     page.get_by_text("Can't scan it?").click()
     assert label in page.locator("details").inner_text()
     assert page.locator("details img").count() == 0
