@@ -62,6 +62,7 @@ class Settings(BaseSettings):
         "https://verify.twilio.com", validation_alias="TWILIO_VERIFY_BASE_URL"
     )
     status_url: OptionalText = Field(None, validation_alias="OTP_STATUS_URL")
+    twilio_code_length: int = Field(6, validation_alias="OTP_TWILIO_CODE_LENGTH", ge=4, le=10)
     twilio_custom_code: bool = Field(False, validation_alias="OTP_TWILIO_CUSTOM_CODE")
 
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")

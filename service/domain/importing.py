@@ -95,29 +95,29 @@ def _read_uris(lines: Iterable[str]) -> Iterator[Entry | Refusal]:
 
 
 def _read_csv(lines: Iterable[str]) -> Iterator[Entry | Refusal]:
-    rows = csv.reader(lines, strict=True)
-    try:
-        header = [name.strip().removeprefix("\ufeff").lower() for name in next(rows, [])]
-    except csv.Error:
-        header = []
-    unknown = sorted(set(header) - set(FIELDS))
+    """A row a line: no field holds a line break, and so a stray quote can't swallow other users' rows."""
+    numbered = enumerate(lines, 1)
+    header = [name.strip().lower() for name in _row(next(numbered, (1, ""))[1].removeprefix("\ufeff")) or []]
+    unknown = set(header) - set(FIELDS)
     if not {"user", "secret"} <= set(header) or unknown or len(set(header)) < len(header):
         raise ValueError(f"expected a CSV header with user, secret and any of {', '.join(FIELDS[2:])}")
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield Refusal(rows.line_num, "no CSV")
+    for number, line in numbered:
+        row = _row(line)
+        if row is None:
+            yield Refusal(number, "no CSV, or a quote that is not closed on its line")
+        elif not any(row):
             continue
-        if not any(row):
-            continue
-        if len(row) != len(header):
-            yield Refusal(rows.line_num, f"expected {len(header)} fields, got {len(row)}")
-            continue
-        record = dict(zip(header, row, strict=True))
-        yield _taken(rows.line_num, _as_it_is, record)
+        elif len(row) != len(header):
+            yield Refusal(number, f"expected {len(header)} fields, got {len(row)}")
+        else:
+            yield _taken(number, _as_it_is, dict(zip(header, row, strict=True)))
+
+
+def _row(line: str) -> list[str] | None:
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        return None
 
 
 def _read_json(lines: Iterable[str]) -> Iterator[Entry | Refusal]:
@@ -197,10 +197,9 @@ def _secret(given: object) -> str:
 def _one_of(field: str, given: object, allowed: tuple[int, ...], default: int) -> int:
     if given is None or given == "":
         return default
-    text = str(given)
-    if isinstance(given, bool) or not text.isascii() or not text.isdigit() or int(text[:9]) not in allowed:
+    if isinstance(given, bool) or str(given) not in map(str, allowed):
         raise _Refused(f"{field}: expected {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}")
-    return int(text)
+    return int(str(given))
 
 
 def _text(field: str, given: object, longest: int) -> str | None:

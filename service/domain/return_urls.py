@@ -5,9 +5,10 @@ Compared as parsed parts, never as text: origin exactly, path by whole segments.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlencode, urlsplit
 
 _PORTS = {"https": 443, "http": 80}
+RESULT = {"challenge_id", "enrollment_id", "status", "proof"}  # what we add; nobody may have put it there
 _LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -22,7 +23,7 @@ class Rule:
 
     def covers(self, parts: SplitResult) -> bool:
         """Whether a well-formed address is this one or below it."""
-        port = parts.port or _PORTS[parts.scheme]
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
         if (parts.scheme, parts.hostname) != (self.scheme, self.host) or self.port not in (0, port):
             return False
         below = self.path if self.path.endswith("/") else f"{self.path}/"
@@ -58,7 +59,7 @@ def parse_return_urls(text: str) -> ReturnUrls:
             raise ValueError("expected https://host[:port][/path][,https://...]")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK_HOSTS:
             raise ValueError("expected https://, or http:// on this machine")
-        port = parts.port or _PORTS[parts.scheme]
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
         rules.append(Rule(parts.scheme, parts.hostname or "", port, parts.path or "/"))
     if not rules:
         raise ValueError("expected https://host[:port][/path][,https://...]")
@@ -71,12 +72,6 @@ def with_result(url: str, result: Mapping[str, str]) -> str:
     return f"{url}{joint}{urlencode(result)}"
 
 
-def origin(url: str) -> str:
-    """Scheme, host and port of an address, as a content security policy names them; empty for our own."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-
-
 def _parse(url: str) -> SplitResult | None:
     """An address without anything that two parsers might read in two ways."""
     if not url.isascii() or not url.isprintable() or any(char in url for char in " \\#@\"'<>`^{|};"):
@@ -86,7 +81,9 @@ def _parse(url: str) -> SplitResult | None:
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError:
         return None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or parts.port == 0:
+        return None
+    if url.endswith("?") or RESULT & set(parse_qs(parts.query, keep_blank_values=True)):
         return None
     lowered = parts.path.lower()
     if "/../" in f"{lowered}/" or "/./" in f"{lowered}/" or "%2e" in lowered or "%2f" in lowered:

@@ -123,7 +123,11 @@ class Enroll:
             fresh = None
             if not user.totp and not user.backup_codes:
                 added, fresh = self._with_backup_codes(added, now)
-            return added, fresh, [_event("factor.enrolled", user, now, factor=factor.id, type="totp")]
+            return (
+                added,
+                fresh,
+                [_event("factor.enrolled", user, now, factor=factor.id, type="totp", **self._former(added))],
+            )
 
         backup_codes = self._change(application, enrollment.user_id, add)
         self._enrollments.delete(enrollment.id)
@@ -156,7 +160,11 @@ class Enroll:
             kept = tuple(factor for factor in user.totp if factor.id != factor_id)
             if len(kept) == len(user.totp):
                 raise NotFound("factor")
-            return replace(user, totp=kept), None, [_event("factor.removed", user, now, factor=factor_id)]
+            return (
+                replace(user, totp=kept),
+                None,
+                [_event("factor.removed", user, now, factor=factor_id, **self._former(user))],
+            )
 
         self._change(application, user_id, drop)
 
@@ -166,7 +174,7 @@ class Enroll:
 
         def renew(user: User) -> tuple[User, tuple[str, ...], list[Event]]:
             renewed, fresh = self._with_backup_codes(user, now)
-            return renewed, fresh, [_event("backup_codes.renewed", user, now)]
+            return renewed, fresh, [_event("backup_codes.renewed", user, now, **self._former(user))]
 
         codes = self._change(application, user_id, renew)
         return codes or ()
@@ -196,7 +204,7 @@ class Enroll:
         raise _conflict()
 
     def _former(self, user: User) -> dict[str, object]:
-        """Where to tell a user of a change to the very address."""
+        """Where to tell a user of a change: at the address from before it, whatever becomes of that."""
         if user.email is None:
             return {}
         return {"address": self._users.seal_address(user), "locale": user.locale}

@@ -148,6 +148,10 @@ class Links:
             raise LinkInvalid("This browser did not open the link.")
         return Opened(link, cookie)
 
+    def close(self, link: Link) -> None:
+        """End a visit: nobody gets in by it any more."""
+        self._links.delete(link)
+
     def form_token(self, opened: Opened) -> str:
         """What a page's forms carry, so that no other site can send them."""
         return keys.keyed_hash(self._key, "form", opened.link.id, opened.cookie)

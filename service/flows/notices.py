@@ -7,7 +7,6 @@ recovery and binding notifications). By e-mail only: Twilio Verify carries codes
 from collections.abc import Callable, Sequence
 
 from service.channels.email.change import HEADINGS, ChangeNotices
-from service.domain.contacts import Email
 from service.domain.failures import SendFailure
 from service.store.health import OutboxEvent
 from service.store.notices import DueNotice, NoticeStore
@@ -18,8 +17,6 @@ RETRY = 60_000  # ms
 GIVE_UP = 86_400_000  # ms after the change
 AT_ONCE = 20
 AN_HOUR = 10  # notices to one user; whoever changes more often than that is told no more
-
-_FORMER = {"contacts.changed", "user.deleted"}
 
 _log = logs.get("notices")
 
@@ -44,7 +41,7 @@ class NotifyChanges:
         """Remember what users are to be told."""
         if self._letters is None:
             return
-        due = [notice for event in events for notice in _notices_of(event)]
+        due = [notice for event in events for notice in self._notices_of(event)]
         if due:
             self._notices.note(due, self._clock())
 
@@ -56,9 +53,8 @@ class NotifyChanges:
 
     def __call__(self, notice: DueNotice) -> None:
         """Send one; what the mail server does not take now is claimed again later, for a day."""
-        address, locale = self._addressee(notice)
         now = self._clock()
-        if self._letters is None or address is None or now > notice.at + GIVE_UP:
+        if self._letters is None or now > notice.at + GIVE_UP:
             self._notices.done(notice)
             return
         if self._notices.sent(notice.user) >= AN_HOUR:
@@ -67,7 +63,12 @@ class NotifyChanges:
             return
         try:
             self._letters.send(
-                notice.kind, address, locale, at=notice.at, now=now, codes_left=notice.codes_left
+                notice.kind,
+                self._users.open_address(notice.user, notice.sealed),
+                notice.locale,
+                at=notice.at,
+                now=now,
+                codes_left=notice.codes_left,
             )
         except SendFailure as failure:
             _log.warning("notice_not_sent", kind=notice.kind, code=failure.code)
@@ -77,28 +78,19 @@ class NotifyChanges:
         self._notices.count(notice.user)
         self._notices.done(notice)
 
-    def _addressee(self, notice: DueNotice) -> tuple[Email | None, str | None]:
-        if notice.sealed is not None:
-            return self._users.open_address(notice.user, notice.sealed), notice.locale
-        user = self._users.by_key(notice.user)
-        return (user.email, user.locale) if user else (None, None)
-
-
-def _notices_of(event: OutboxEvent) -> list[DueNotice]:
-    data = event.data
-    kinds = [event.type]
-    if event.type == "contacts.changed":
-        kinds = [f"contacts.changed/{field}" for field in data.get("changed", ())]
-    return [
-        DueNotice(
-            kind,
-            data["user"],
-            event.at,
-            sealed=data.get("address"),
-            locale=data.get("locale"),
-            codes_left=data.get("remaining"),
-        )
-        for kind in kinds
-        # Where the address may have changed, only the former one is told.
-        if kind in HEADINGS and (event.type not in _FORMER or "address" in data)
-    ]
+    def _notices_of(self, event: OutboxEvent) -> list[DueNotice]:
+        data = event.data
+        kinds = [event.type]
+        if event.type == "contacts.changed":
+            kinds = [f"contacts.changed/{field}" for field in data.get("changed", ())]
+        kinds = [kind for kind in kinds if kind in HEADINGS]
+        if not kinds:
+            return []
+        sealed, locale = data.get("address"), data.get("locale")
+        if event.type == "backup_code.used":  # written by a script, which can't open the user's record
+            user = self._users.by_key(data["user"])
+            sealed, locale = (self._users.seal_address(user), user.locale) if user else (None, None)
+        if sealed is None:
+            return []
+        left = data.get("remaining")
+        return [DueNotice(kind, data["user"], event.at, sealed, locale, left) for kind in kinds]

@@ -46,3 +46,7 @@ class LinkStore:
         name = keys.link_session(link.id)
         (first,) = self._store.batch([("SET", name, opened_by, "NX", "PX", max(1, link.until - now))])
         return first is not None
+
+    def delete(self, link: Link) -> None:
+        """Forget it. Who opened it is remembered until it would have ended."""
+        self._store.batch([("DEL", keys.link(link.id))])

@@ -19,7 +19,7 @@ class DueNotice(Struct, frozen=True, omit_defaults=True):
         kind: what happened.
         user: the user's keyed hash.
         at: when (ms).
-        sealed: the address that the user had then, where it may not be the user's any more.
+        sealed: the address that the user had then.
         locale: the user's language.
         codes_left: how many backup codes are left.
 
@@ -28,7 +28,7 @@ class DueNotice(Struct, frozen=True, omit_defaults=True):
     kind: str = msgspec.field(name="k")
     user: str = msgspec.field(name="u")
     at: int = msgspec.field(name="at")
-    sealed: str | None = msgspec.field(name="z", default=None)
+    sealed: str = msgspec.field(name="z")
     locale: str | None = msgspec.field(name="l", default=None)
     codes_left: int | None = msgspec.field(name="n", default=None)
 

@@ -7,13 +7,12 @@ from flask import Response, request
 from service.domain.errors import NotFound
 from service.domain.links import LinkKind
 from service.domain.notices import N_
-from service.domain.return_urls import origin
 from service.domain.text import is_printable
 from service.domain.user import TotpFactor, User
 from service.flows.links import Opened
 from service.web import trouble
 from service.web.pages import goto, locale_of, page, services
-from service.web.visits import address, begin, pages_of, shown, visited
+from service.web.visits import address, begin, end, pages_of, shown, visited
 
 FEW = 3  # backup codes left at which to make new ones
 NAME_LENGTH = 64  # characters, as in the API
@@ -69,8 +68,12 @@ def remove_app(opened: Opened) -> Response:
 @visited(api, LinkKind.ACCOUNT, "POST", "backup-codes")
 def new_backup_codes(opened: Opened) -> Response:
     """New backup codes, once it is confirmed that the old ones become void; shown in the answer only."""
-    if _user(opened).backup_codes and request.form.get("confirmed") != "yes":
-        return _page(opened, "renew.html", {})
+    user = _user(opened)
+    stamp = str(user.backup_codes_at)
+    if user.backup_codes and request.form.get("confirmed") != stamp:
+        if "confirmed" in request.form:
+            return goto(address(opened))  # sent again: the codes it was for are there, and stay
+        return _page(opened, "renew.html", {"stamp": stamp})
     codes = services().enroll.new_backup_codes(opened.link.application, opened.link.user_id)
     return _account(opened, codes)
 
@@ -101,7 +104,9 @@ def saved(opened: Opened) -> Response:
 @visited(api, LinkKind.ACCOUNT, "POST", "leave")
 def leave_account(opened: Opened) -> Response:
     """Back to the application."""
-    return goto(opened.link.return_url or address(opened))
+    if opened.link.return_url is None:
+        return goto(address(opened))
+    return end(opened, opened.link.return_url)
 
 
 def _user(opened: Opened) -> User:
@@ -128,10 +133,4 @@ def _account(opened: Opened, backup_codes: Sequence[str] | None = None) -> Respo
 
 
 def _page(opened: Opened, template: str, values: dict[str, object]) -> Response:
-    back = opened.link.return_url
-    return page(
-        template,
-        locale_of(opened.link.locale),
-        {**shown(opened), **values},
-        returns_to=origin(back) if back else None,
-    )
+    return page(template, locale_of(opened.link.locale), {**shown(opened), **values})

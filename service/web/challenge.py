@@ -1,11 +1,12 @@
 """`/c`: a user answers a challenge; the page follows it from channel to channel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Response, request
 
 from service.domain.challenge import Challenge, Subject
-from service.domain.channels import TRAITS, Channel
+from service.domain.channels import PRIMARY_PROVIDER, TRAITS, Channel
+from service.domain.codes import DIGITS
 from service.domain.errors import (
     AttemptsInFlight,
     ChallengeEnded,
@@ -20,13 +21,13 @@ from service.domain.errors import (
 from service.domain.failures import Reason
 from service.domain.links import LinkKind
 from service.domain.notices import N_, notice_for
-from service.domain.return_urls import origin, with_result
+from service.domain.return_urls import with_result
 from service.flows.links import Opened
 from service.flows.wait import mark
 from service.i18n import join
 from service.web import trouble
 from service.web.pages import goto, locale_of, page, services
-from service.web.visits import address, pages_of, shown, visited
+from service.web.visits import address, leave, pages_of, shown, visited
 
 HOLD = 25.0  # seconds that a page's question for a change is held
 
@@ -87,7 +88,7 @@ def challenge(opened: Opened) -> Response:
     found, subject = _challenge(opened)
     status = found.status_at(services().core.clock())
     if status == "approved" and opened.link.return_url is not None:
-        return goto(_back(opened, found, subject))
+        return leave(opened, _back(opened, found, subject))
     return _page(opened, "challenge.html", found, subject)
 
 
@@ -149,11 +150,11 @@ def cancel(opened: Opened) -> Response:
 
 
 @visited(api, LinkKind.CHALLENGE, "POST", "leave")
-def leave(opened: Opened) -> Response:
+def leave_challenge(opened: Opened) -> Response:
     """Back to the application from a challenge that is over."""
     if opened.link.return_url is None:
         return goto(address(opened))
-    return goto(_back(opened, *_challenge(opened)))
+    return leave(opened, _back(opened, *_challenge(opened)))
 
 
 def _act(opened: Opened, action: Callable[[], object]) -> Response:
@@ -186,7 +187,7 @@ def _page(opened: Opened, template: str, found: Challenge, subject: Subject) -> 
     locale = locale_of(opened.link.locale)
     status = found.status_at(now)
     notice = notice_for(found) if status == "pending" else None
-    back = opened.link.return_url
+    accepted = found.accepts(now)
     values = {
         **shown(opened),
         "mark": mark(found, now),
@@ -204,9 +205,27 @@ def _page(opened: Opened, template: str, found: Challenge, subject: Subject) -> 
         "attempts": found.attempts_remaining(),
         "delivered": found.channel is not None and TRAITS[found.channel].delivered,
         "wait": max(0, -(-(found.resend_at - now) // 1000)),
-        "returns": back is not None,
+        "returns": opened.link.return_url is not None,
+        "digits": _digits(opened, accepted),
+        "letters": Channel.BACKUP_CODE in accepted,
     }
-    return page(template, locale, values, returns_to=origin(back) if back else None)
+    return page(template, locale, values)
+
+
+def _digits(opened: Opened, accepted: Sequence[Channel]) -> int | None:
+    """The length that every numeric code accepted has, so that the field may send itself; `None`: no one."""
+    settings = services().core.settings
+    theirs = DIGITS if settings.twilio_custom_code else settings.twilio_code_length
+    lengths = set()
+    for channel in accepted:
+        if channel is Channel.TOTP:
+            user = services().enroll.user(opened.link.application, opened.link.user_id)
+            lengths |= {factor.digits for factor in user.totp}
+        elif TRAITS[channel].provider == PRIMARY_PROVIDER:
+            lengths.add(theirs)
+        elif channel is not Channel.BACKUP_CODE:
+            lengths.add(DIGITS)
+    return lengths.pop() if len(lengths) == 1 else None
 
 
 def _others(found: Challenge, subject: Subject) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ from flask import Response, request
 
 from service.domain.errors import EnrollmentEnded, InvalidInput, LinkExpired, NotFound
 from service.domain.links import LinkKind
-from service.domain.return_urls import origin, with_result
+from service.domain.return_urls import with_result
 from service.domain.totp import provisioning_uri
 from service.domain.user import TotpFactor, User
 from service.flows.enroll import factor_id_of
@@ -14,7 +14,7 @@ from service.flows.links import Opened
 from service.qr import qr_svg
 from service.web import trouble
 from service.web.pages import goto, locale_of, page, services
-from service.web.visits import address, pages_of, shown, visited
+from service.web.visits import address, end, pages_of, shown, visited
 
 api = pages_of(LinkKind.ENROLL, "enroll")
 trouble.register(api)
@@ -24,10 +24,12 @@ trouble.register(api)
 def enroll(opened: Opened) -> Response:
     """The code to scan and the field for the app's answer; afterwards, that it is done."""
     link = opened.link
+    if _factor(opened)[1] is not None:  # though its record may still be there, after a crash
+        return _done(opened)
     try:
         enrollment = services().enroll.pending(link.application, link.target)
     except NotFound:
-        return _done(opened)
+        raise LinkExpired("This enrolment has expired.") from None
     account = enrollment.label or enrollment.user_id
     uri = provisioning_uri(enrollment.secret, account=account, issuer=services().core.settings.issuer)
     secret = enrollment.secret
@@ -83,12 +85,9 @@ def finish_enrollment(opened: Opened) -> Response:
     link = opened.link
     if link.return_url is None:
         return goto(address(opened))
-    try:
-        _outcome(opened)
-        status = "confirmed"
-    except LinkExpired:
-        status = "pending"
-    return goto(with_result(link.return_url, {"enrollment_id": link.target, "status": status}))
+    status = "pending" if _factor(opened)[1] is None else "confirmed"
+    target = with_result(link.return_url, {"enrollment_id": link.target, "status": status})
+    return end(opened, target)
 
 
 def _done(opened: Opened, backup_codes: Sequence[str] | None = None) -> Response:
@@ -106,22 +105,21 @@ def _done(opened: Opened, backup_codes: Sequence[str] | None = None) -> Response
 
 def _outcome(opened: Opened) -> tuple[User, TotpFactor]:
     """The user with the app that was enrolled here. Raises `LinkExpired` when none was."""
+    user, factor = _factor(opened)
+    if factor is None:
+        raise LinkExpired("This enrolment has expired.")
+    return user, factor
+
+
+def _factor(opened: Opened) -> tuple[User, TotpFactor | None]:
+    """The user, and the app if it was enrolled."""
     link = opened.link
     user = services().enroll.user(link.application, link.user_id)
-    for factor in user.totp:
-        if factor.id == factor_id_of(link.target):
-            return user, factor
-    raise LinkExpired("This enrolment has expired.")
+    return user, next((f for f in user.totp if f.id == factor_id_of(link.target)), None)
 
 
 def _page(opened: Opened, template: str, values: dict[str, object]) -> Response:
-    back = opened.link.return_url
-    return page(
-        template,
-        locale_of(opened.link.locale),
-        {**shown(opened), **values},
-        returns_to=origin(back) if back else None,
-    )
+    return page(template, locale_of(opened.link.locale), {**shown(opened), **values})
 
 
 def _whole_minutes(text: str) -> int:

@@ -57,7 +57,6 @@ def page(
     values: Mapping[str, object],
     *,
     status: int = 200,
-    returns_to: str | None = None,
 ) -> Response:
     """A page.
 
@@ -66,7 +65,6 @@ def page(
         locale: its language.
         values: what the template shows.
         status: HTTP's.
-        returns_to: the origin that its forms may lead to.
     """
     assets: Assets = current_app.extensions["otp-assets"]
     html = (
@@ -86,8 +84,7 @@ def page(
             }
         )
     )
-    policy = f"{POLICY} {returns_to}" if returns_to else POLICY
-    headers = {**_HEADERS, "Content-Security-Policy": policy, "Content-Language": locale}
+    headers = {**_HEADERS, "Content-Security-Policy": POLICY, "Content-Language": locale}
     return Response(html, status, headers, content_type="text/html; charset=utf-8")
 
 

@@ -1,6 +1,8 @@
 """What goes wrong on a page, said to a person."""
 
-from flask import Blueprint, Response, g
+import re
+
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from service.domain.errors import OtpError
@@ -38,6 +40,8 @@ _STATUSES = {
     "key_unusable": 500,
 }
 
+_VISIT = re.compile(r"/[a-z]+/s/[\w-]+")
+
 _log = logs.get("web")
 
 
@@ -50,9 +54,7 @@ def register(blueprint: Blueprint) -> None:
         if status >= 500:
             _log.error("page_failed", code=error.code, request_id=g.get("request_id"))
         heading, sentence = _PAGES.get(error.code, _OTHER)
-        answer = page(
-            "trouble.html", locale_of(None), {"heading": heading, "sentence": sentence}, status=status
-        )
+        answer = _page(heading, sentence, status)
         if error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
         return answer
@@ -62,7 +64,16 @@ def register(blueprint: Blueprint) -> None:
         status = (error.code if isinstance(error, HTTPException) else None) or 500
         if status >= 500:
             _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
-        heading, sentence = _OTHER
-        return page(
-            "trouble.html", locale_of(None), {"heading": heading, "sentence": sentence}, status=status
-        )
+        return _page(*_OTHER, status)
+
+
+def _page(heading: str, sentence: str, status: int) -> Response:
+    visit = _VISIT.match(request.path)
+    # From what is over there is no way back; everything else is worth another try.
+    back = visit[0] if visit and status not in (404, 410) else None
+    return page(
+        "trouble.html",
+        locale_of(None),
+        {"heading": heading, "sentence": sentence, "back": back},
+        status=status,
+    )

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import wraps
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
@@ -15,7 +14,7 @@ from service.web.pages import goto, locale_of, page, services
 
 # They fetch addresses that people send each other, and must not use a link up.
 _PREVIEWERS = re.compile(
-    r"bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram|skypeuripreview", re.IGNORECASE
+    r"(?<!cu)bot\b|crawler|spider|preview|facebookexternalhit|whatsapp|slack|telegram", re.IGNORECASE
 )
 
 Handler = Callable[[Opened], Response]
@@ -29,9 +28,16 @@ def pages_of(kind: LinkKind, name: str) -> Blueprint:
     def open_link(token: str) -> Response:
         ahead = request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
         if request.method == "HEAD" or "prefetch" in ahead or _PREVIEWERS.search(request.user_agent.string):
-            return page("neutral.html", locale_of(None), {})
-        opened = services().links.open(kind, token, _cookie(token.partition(".")[0]))
-        return begin(opened)
+            return page("neutral.html", locale_of(None), {"here": request.path})
+        return _open(token)
+
+    @blueprint.post(f"/{kind}/<token>")
+    def go_on(token: str) -> Response:
+        """By the neutral page's button: a person, whatever the browser calls itself."""
+        return _open(token)
+
+    def _open(token: str) -> Response:
+        return begin(services().links.open(kind, token, _cookie(token.partition(".")[0])))
 
     return blueprint
 
@@ -73,9 +79,34 @@ def visited(
 
         rule = f"/{kind}/s/<link_id>" + (f"/{action}" if action else "")
         blueprint.add_url_rule(rule, handler.__name__, view, methods=[method])
+        if method == "POST":
+            # A restored tab asks for the address that a form was sent to.
+            blueprint.add_url_rule(rule, f"{handler.__name__}_again", back_to_page, methods=["GET"])
         return handler
 
+    def back_to_page(link_id: str) -> Response:
+        return goto(f"/{kind}/s/{link_id}")
+
     return declare
+
+
+def leave(opened: Opened, target: str) -> Response:
+    """The way back to the application.
+
+    By a page that goes there, not by a redirect: browsers hold a form's whole chain of redirects against its
+    page's policy, and where the application sends its users from there is not for us to list.
+    """
+    if target.startswith("/"):
+        return goto(target)
+    return page("leaving.html", locale_of(opened.link.locale), {"target": target})
+
+
+def end(opened: Opened, target: str) -> Response:
+    """`leave`, for good: the visit is over, whoever sits at this browser next."""
+    services().links.close(opened.link)
+    response = leave(opened, target)
+    response.delete_cookie(_cookie_name(opened.link.id), path=f"/{opened.link.kind}")
+    return response
 
 
 def shown(opened: Opened) -> dict[str, object]:
@@ -88,8 +119,9 @@ def _require_own_form(opened: Opened) -> None:
     given = request.form.get("form_token", "")
     foreign = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
     source = request.headers.get("Origin", "null")  # null: what browsers say under `no-referrer`
-    hosts = {request.host, urlsplit(services().core.settings.public_url or "").netloc}
-    foreign = foreign or (source != "null" and urlsplit(source).netloc not in hosts)
+    public = services().core.settings.public_url
+    origins = {"null", request.host_url.rstrip("/"), f"https://{request.host}", public}
+    foreign = foreign or source not in origins
     if foreign or not same_code(given, services().links.form_token(opened)):
         raise FormForged("This form was not sent from its page.")
 

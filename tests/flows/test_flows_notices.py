@@ -60,6 +60,19 @@ def test_a_new_address_is_told_to_the_former_one(api, sandbox, owner):
     assert sorted(told) == ["Shop: Your e-mail address was changed", "Shop: Your phone number was changed"]
 
 
+def test_who_takes_over_an_account_cannot_have_the_letters_sent_elsewhere(api, sandbox, owner, stack):
+    stack.worker.kill()  # so that all of it is over before the first letter is written
+    api.enroll(owner.id)
+    api("PUT", f"/v1/users/{owner.id}/contacts", {"email": f"thief-{owner.email}"})
+    api("DELETE", f"/v1/users/{owner.id}")
+    stack.worker.start()
+    assert sorted(subjects(sandbox, owner.email, 2)) == [
+        "Shop: An authenticator app was added",
+        "Shop: Your e-mail address was changed",
+    ]
+    assert subjects(sandbox, f"thief-{owner.email}") == ["Shop: Your ways to sign in were removed"]
+
+
 def test_what_is_no_change_is_not_told(api, sandbox, owner, stack):
     path = f"/v1/users/{owner.id}/contacts"
     api("PUT", path, {"phone": owner.phone, "email": owner.email})

@@ -114,6 +114,8 @@ def test_what_people_and_spreadsheets_make_of_it():
         ("otpauth://totp/zoe?secret=" + SECRET + "&digits=9", "digits: expected 6, 7 or 8"),
         ("otpauth://totp/zoe?secret=" + SECRET + "&digits=6.0", "digits"),
         ("otpauth://totp/zoe?secret=" + SECRET + "&period=45", "period: expected 30 or 60"),
+        ("otpauth://totp/zoe?secret=" + SECRET + "&period=0000000303", "period"),
+        ("otpauth://totp/zoe?secret=" + SECRET + "&digits=0000000061", "digits"),
         ("otpauth://totp/zoe?secret=" + SECRET + "&algorithm=MD5", "algorithm: expected SHA1"),
         ("otpauth://totp/zoe?secret=JBSWY3DPEHPK3PX1", "secret: expected base 32"),
         ("otpauth://totp/zoe?secret=JBSWY3DP", "secret: expected 10 to 128 bytes, got 5"),
@@ -143,6 +145,16 @@ def test_refused(text, why):
     assert why in found.why
     assert SECRET not in found.why
     assert "JBSWY" not in found.why
+
+
+def test_a_stray_quote_costs_one_line():
+    rows = [f"user-{number},{SECRET}," for number in range(1, 103)]
+    rows[1] += '"Bob'
+    found = list(read(["user,secret,label\n", *(f"{row}\n" for row in rows)], "csv"))
+    assert [one for one in found if isinstance(one, Refusal)] == [
+        Refusal(3, "no CSV, or a quote that is not closed on its line")
+    ]
+    assert len([one for one in found if isinstance(one, Entry)]) == 101
 
 
 @pytest.mark.parametrize(

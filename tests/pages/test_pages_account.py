@@ -137,3 +137,28 @@ def test_languages(open_account, api, person, language):
     assert f'lang="{language}"' in html
     for english in ("Your ways", "Added on", "never used", "Rename", "codes are left"):
         assert english not in html
+
+
+def test_reloading_new_backup_codes_keeps_them(page, api, person, stack, contexts):
+    api.enroll(person.id)
+    page.goto(api("POST", f"/v1/users/{person.id}/link", {}).json()["account_url"])
+    page.get_by_role("button", name="Make new backup codes").click()
+    page.get_by_role("button", name="Make new ones").click()
+    codes = page.locator("#codes li").all_inner_texts()
+    page.reload()
+    page.get_by_role("heading", name="Your ways to sign in").wait_for()
+    assert page.locator("#codes").count() == 0
+    challenge = api.start(person.id)
+    assert api.verify(challenge["id"], codes[0]).json()["valid"]
+
+
+def test_leaving_ends_the_visit(stack, open_account, api, person, shop):
+    api.enroll(person.id)
+    visitor = open_account()
+    here = visitor.answer.url
+    cookies = dict(visitor.session.cookies)
+    visitor.send("leave")
+    assert visitor.answer.url == shop.back
+    assert not visitor.session.cookies
+    visitor.session.cookies.update(cookies)  # the next person has kept it
+    assert visitor.open(here).answer.status_code == 410

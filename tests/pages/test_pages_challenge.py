@@ -31,7 +31,7 @@ def test_a_code_by_sms_and_back_with_the_proof(stack, page, begin, sandbox, pers
     assert query["proof"] == api.get(challenge["id"])["proof"]
     assert "Referer" not in headers
     page.goto(challenge["challenge_url"])  # again, in this browser: it is over, so back once more
-    assert page.url.startswith(shop.back)
+    page.wait_for_url(f"{shop.back}**")
 
 
 def test_it_follows_a_switch_made_elsewhere(page, begin, person, shop, api):
@@ -166,6 +166,95 @@ def test_an_end_elsewhere_is_followed(page, begin, api, sandbox, person, shop):
     page.goto(challenge["challenge_url"])
     assert api.verify(challenge["id"], sandbox.code(person.phone)).json()["valid"]
     page.wait_for_url(f"{shop.back}**")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_the_application_is_visited_once_and_may_send_its_user_on(
+    page, begin, sandbox, person, shop, seconds
+):
+    """A policy that held the form's redirects would strand the user here, and a proof is good once."""
+    challenge = begin(return_url=shop.bounce)
+    page.goto(challenge["challenge_url"])
+    code = sandbox.code(person.phone)
+    before, shop.slowness = len(shop.visits), seconds
+    try:
+        page.locator("#code").press_sequentially(code)
+        page.wait_for_url("http://localhost:*/elsewhere")
+    finally:
+        shop.slowness = 0.0
+    assert [path for path, _, _ in shop.visits[before:]] == ["/shop/bounce"]
+
+
+def test_giving_up_may_lead_elsewhere_too(page, begin, shop):
+    page.goto(begin(return_url=shop.bounce)["challenge_url"])
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Back to Shop").click()
+    page.wait_for_url("http://localhost:*/elsewhere")
+
+
+def test_a_backup_code_at_the_prompt_for_another(page, begin, api, person, shop):
+    _, codes = api.enroll(person.id)
+    challenge = begin()
+    page.goto(challenge["challenge_url"])
+    page.locator("#code").press_sequentially(codes[0])
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{shop.back}**")
+    assert api.get(challenge["id"])["approved_by"] == "backup_code"
+
+
+def test_a_code_pasted_with_its_sentence(page, begin, sandbox, person, shop):
+    page.goto(begin()["challenge_url"])
+    code = sandbox.code(person.phone)
+    page.locator("#code").fill(f"Your code is {code}. It is valid for 10 minutes.")
+    page.wait_for_url(f"{shop.back}**")
+
+
+def test_a_longer_code_of_an_imported_app(stack, page, begin, person, shop):
+    import subprocess
+    import sys
+
+    import pyotp
+
+    from tests.support.stack import ROOT
+
+    secret = pyotp.random_base32()
+    subprocess.run(
+        [sys.executable, "-m", "service.cli", "import", "-"],
+        env=stack.env, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60,
+        input=f"user,secret,digits\n{person.id},{secret},8\n",
+    )  # fmt: skip
+    page.goto(begin()["challenge_url"])
+    page.locator("#code").press_sequentially(pyotp.TOTP(secret, digits=8).now(), delay=20)
+    assert page.locator("#code").input_value().isdigit()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{shop.back}**")
+
+
+def test_a_strangers_answer_does_not_end_the_following(page, begin, api):
+    challenge = begin()
+    strangers = iter([True])
+    page.route(
+        "**/changes**",
+        lambda route: (
+            route.fulfill(body="<html>Log in to this network</html>", content_type="text/html")
+            if next(strangers, False)
+            else route.continue_()
+        ),
+    )
+    page.goto(challenge["challenge_url"])
+    api("POST", f"/v1/challenges/{challenge['id']}/cancel", {})
+    page.get_by_role("heading", name="Canceled").wait_for()
+
+
+@pytest.mark.parametrize("action", ["verify", "resend", "switch", "cancel", "leave"])
+def test_the_address_of_a_form_leads_to_its_page(stack, begin, action):
+    visitor = Visitor(stack.url).open(begin()["challenge_url"])
+    here = visitor.answer.url
+    assert visitor.open(f"{here}/{action}").answer.url == here
+    assert "We sent a code" in visitor.text
+
+
+# Failures of the provider come last: enough of them open its route for whoever comes after.
 
 
 def test_nobody_can_be_reached(stack, begin, sandbox, person):

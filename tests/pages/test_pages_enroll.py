@@ -83,12 +83,12 @@ def test_the_whole_way(contexts, api, shop, person, tmp_path, window, scheme):
     factors = api("GET", f"/v1/users/{person.id}/factors").json()
     assert [f["label"] for f in factors["factors"]] == ["zoe@shop.example"]
     # Nothing that was shown stays where the next person at this browser finds it: the page that showed the
-    # codes was the answer to a form and was not kept, and the visit's own address has none.
+    # codes was the answer to a form and was not kept, and the visit is over.
     with pytest.raises(Error, match="ERR_CACHE_MISS"):
         page.go_back()
     elsewhere = page.context.new_page()
     elsewhere.goto(here)
-    assert "Your app is set up" in elsewhere.content()
+    assert "This link does not work" in elsewhere.content()
     assert not any(code in elsewhere.content() for code in codes)
     assert pyotp.parse_uri(uri).secret not in elsewhere.content()
 
@@ -209,6 +209,18 @@ def test_what_was_confirmed_elsewhere_or_has_expired(stack, api, person):
     gone = Visitor(stack.url).open(begun["enrollment_url"])
     assert gone.answer.status_code == 410
     assert "This link has expired" in gone.text
+
+
+def test_a_crash_between_confirming_and_tidying_up(stack, api, person):
+    begun = begin(api, person)
+    visitor = Visitor(stack.url).open(begun["enrollment_url"])
+    key, client = f"otp:{{{begun['id'][3:5]}}}:e:{begun['id'][3:]}", stack.redis()
+    record = client.dump(key)
+    visitor.send("confirm", code=pyotp.TOTP(begun["secret"]).now())
+    client.restore(key, 600_000, record)
+    visitor.open(visitor.answer.url.removesuffix("/confirm"))
+    assert "Your app is set up" in visitor.text
+    assert "backup-codes" in visitor.actions
 
 
 def test_hostile_names_are_text(page, api, person):

@@ -82,6 +82,17 @@ def test_looking_ahead_does_not_use_it_up(stack, link, headers):
     assert requests.get(link, timeout=5).history[0].status_code == 303
 
 
+def test_whoever_presses_the_button_gets_in(stack, link):
+    visitor = Visitor(stack.url)
+    visitor.session.headers["User-Agent"] = "Mozilla/5.0 (Linux; Android 9; Some-bot Phone; wv)"
+    visitor.open(link)
+    assert visitor.answer.history == []
+    visitor.send(link.rpartition("/")[2])
+    assert "Your ways to sign in" in visitor.text
+    cubot = requests.get(link, headers={"User-Agent": "Mozilla/5.0 (Linux; CUBOT NOTE 20; wv)"}, timeout=5)
+    assert cubot.status_code == 410  # taken for a person, who comes second
+
+
 def test_headers(stack, link):
     opened = requests.get(link, timeout=5)
     cookie = opened.history[0].headers["Set-Cookie"]
@@ -124,25 +135,24 @@ def test_a_form_counts_only_from_its_page(stack, api, person):
         ({}, ""),
         ({}, token[:-1] + ("A" if token[-1] != "A" else "B")),
         ({"Origin": "https://evil.example"}, token),
+        ({"Origin": "http://["}, token),
         ({"Sec-Fetch-Site": "cross-site"}, token),
         ({"Sec-Fetch-Site": "same-site"}, token),
     ):
         answer = post(
             f"{here}/backup-codes",
-            data={"form_token": given, "confirmed": "yes"},
+            data={"form_token": given},
             headers=headers,
             timeout=5,
             allow_redirects=False,
         )
         assert answer.status_code == 403, (headers, given)
-    stranger = requests.post(
-        f"{here}/backup-codes", data={"form_token": token, "confirmed": "yes"}, timeout=5
-    )
+    stranger = requests.post(f"{here}/backup-codes", data={"form_token": token}, timeout=5)
     assert stranger.status_code == 404
     assert api("GET", f"/v1/users/{person.id}/factors").json()["backup_codes"]["remaining"] == 10
     assert post(
         f"{here}/backup-codes",
-        data={"form_token": token, "confirmed": "yes"},
+        data={"form_token": token},
         headers={"Origin": "null"},
         timeout=5,
     ).ok

@@ -1,6 +1,7 @@
 """The application that users come from and return to."""
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -8,11 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class Shop:
-    """A page at `/shop/back` that remembers who came with what."""
+    """A page at `/shop/back` that remembers who came with what.
+
+    `/shop/bounce` sends them on to another origin, as sign-in flows do; `slowness` is how long it thinks.
+    """
+
+    slowness = 0.0
 
     def __init__(self) -> None:
         self.visits: list[tuple[str, dict[str, str], dict[str, str]]] = []
-        visits = self.visits
+        visits, shop = self.visits, self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -20,6 +26,13 @@ class Shop:
                 if parts.path.startswith("/shop"):
                     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                     visits.append((parts.path, query, dict(self.headers)))
+                time.sleep(shop.slowness)
+                if parts.path == "/shop/bounce":
+                    self.send_response(303)
+                    self.send_header("Location", f"http://localhost:{self.server.server_port}/elsewhere")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 body = b"<!doctype html><html lang=en><title>Shop</title><h1>Welcome back</h1></html>"
                 self.send_response(200)
                 self.send_header("Content-Type", "text/html")
@@ -32,7 +45,7 @@ class Shop:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/shop"
-        self.back = f"{self.url}/back"
+        self.back, self.bounce = f"{self.url}/back", f"{self.url}/bounce"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -11,10 +11,13 @@ class _Forms(HTMLParser):
         super().__init__()
         self.forms: list[tuple[str, dict[str, str], list[tuple[str, str]]]] = []
         self.text: list[str] = []
+        self.leads_to: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag == "form":
+        if tag == "meta" and given.get("http-equiv") == "refresh":
+            self.leads_to = given["content"].removeprefix("0;url=")
+        elif tag == "form":
             self.forms.append((given["action"], {}, []))
         elif tag == "input" and self.forms:
             self.forms[-1][1][given.get("name", "")] = given.get("value", "")
@@ -36,13 +39,19 @@ class Visitor:
 
     def open(self, address: str, **headers: str) -> "Visitor":
         self.answer = self.session.get(address, headers=headers, timeout=30)
-        return self
+        return self._refresh()
 
     def send(self, action: str, **fields: str) -> "Visitor":
         """Fill in and send the form whose address ends in `action`."""
         found = _parsed(self.answer.text)
         here, hidden, _ = next(form for form in found.forms if form[0].endswith(f"/{action}"))
         self.answer = self.session.post(self.url + here, data={**hidden, **fields}, timeout=30)
+        return self._refresh()
+
+    def _refresh(self) -> "Visitor":
+        onwards = _parsed(self.answer.text).leads_to
+        if onwards is not None:
+            self.answer = self.session.get(onwards, timeout=30)
         return self
 
     @property

@@ -13,15 +13,23 @@
         return "";
       })
       .join("");
+  const codeIn = (field, wanted) => {
+    const text = field.value.normalize("NFKC");
+    const foreign = /\p{L}/u.test(text);
+    const runs = wanted ? text.match(/\p{Nd}+/gu)?.filter((run) => run.length === wanted) : [];
+    if (foreign && runs?.length === 1) return digitsOf(runs[0]); // pasted with the sentence around it
+    if (foreign && "letters" in field.dataset) return field.value; // a backup code
+    return digitsOf(text).slice(0, 10);
+  };
   document.addEventListener("input", (event) => {
     const field = event.target;
-    const wanted = Number(field.dataset && field.dataset.digits);
-    if (!wanted || event.isComposing) return;
-    const digits = digitsOf(field.value).slice(0, 10);
-    if (field.value !== digits) field.value = digits;
+    if (!field.dataset || !("numeric" in field.dataset) || event.isComposing) return;
+    const wanted = Number(field.dataset.digits || 0);
+    const code = codeIn(field, wanted);
+    if (field.value !== code) field.value = code;
     field.removeAttribute("aria-invalid");
-    if (digits.length === wanted && field.dataset.sent !== digits) {
-      field.dataset.sent = digits;
+    if (wanted && code.length === wanted && /^[0-9]+$/.test(code) && field.dataset.sent !== code) {
+      field.dataset.sent = code;
       field.form.requestSubmit();
     }
   });
@@ -35,7 +43,9 @@
     event.target.setAttribute("aria-busy", "true");
   });
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted) location.reload();
+    leaving = false;
+    // Not a page that answered a form: that would send the form again.
+    if (event.persisted && document.querySelector("[data-live]")) location.reload();
   });
 
   const copy = async (text, source) => {
@@ -98,16 +108,20 @@
       }
       if (answer.status === 204) continue;
       if (answer.status === 200) {
-        const html = await answer.text();
-        if (!leaving) replace(live, html);
+        const fresh = promptIn(await answer.text());
+        if (fresh === null) await pause(3000); // somebody in between answered
+        else if (!leaving) replace(live, fresh);
       } else if (answer.status === 404 || answer.status === 410) return location.reload();
       else await pause(3000);
     }
   };
-  const replace = (live, html) => {
+  const promptIn = (html) => new DOMParser().parseFromString(html, "text/html").querySelector(".prompt");
+  const replace = (live, fresh) => {
     const before = live.querySelector(".prompt");
-    const fresh = new DOMParser().parseFromString(html, "text/html").querySelector(".prompt");
-    if (fresh.dataset.status === "approved") return location.assign(fresh.dataset.here);
+    if (fresh.dataset.status === "approved") {
+      leaving = true;
+      return location.assign(fresh.dataset.here);
+    }
     const [had, has] = [before, fresh].map((prompt) => prompt.querySelector("#code"));
     const typing = had && has && document.activeElement === had;
     const typed = had && has && had.className === has.className ? had.value : "";
