@@ -27,6 +27,7 @@ from service.flows.links import Links
 from service.flows.mode import SetMode
 from service.flows.notices import NotifyChanges
 from service.flows.proofs import ProofSigner
+from service.flows.public_status import PublicStatus
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
 from service.flows.vendor import TellVendor
@@ -90,8 +91,12 @@ class Core:
     @property
     def incidents(self) -> TrackIncidents:
         """Recorded outages."""
-        store = IncidentStore(self.store, self._audit_store)
-        return TrackIncidents(store, HealthStore(self.store), clock=self.clock)
+        return TrackIncidents(self.incident_store, HealthStore(self.store), clock=self.clock)
+
+    @property
+    def incident_store(self) -> IncidentStore:
+        """Where they are kept."""
+        return IncidentStore(self.store, self._audit_store)
 
     @property
     def _audit_store(self) -> AuditStore:
@@ -113,6 +118,7 @@ class Services:
     mode: SetMode
     audit: Audit
     incidents: TrackIncidents
+    public_status: PublicStatus
     proofs: ProofSigner
     links: Links
     wait: WaitForChange
@@ -207,6 +213,13 @@ def build(core: Core) -> Services:
         mode=core.mode,
         audit=core.audit,
         incidents=core.incidents,
+        public_status=PublicStatus(
+            health,
+            ModeStore(store),
+            core.incident_store,
+            configured=cascade.configured,
+            clock=core.clock,
+        ),
         proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
         links=Links(
             LinkStore(store, core.sealer),

@@ -23,7 +23,7 @@ class Notice:
     sentences: tuple[str, ...]
 
 
-_DELAYED = {
+DELAYED = {
     Channel.SMS: N_("Text messages are delayed right now."),
     Channel.VOICE: N_("Phone calls are not getting through right now."),
     Channel.WHATSAPP: N_("WhatsApp messages are delayed right now."),
@@ -53,11 +53,11 @@ _NO_CHANNEL = N_("We can't reach you in any way right now. Please try again late
 _SMS_ENDED = N_("That code is no longer valid. Ask for a new one.")
 
 _CAUSES = {
-    Reason.MODE: ("unavailable", _DELAYED),
-    Reason.CIRCUIT_OPEN: ("unavailable", _DELAYED),
-    Reason.PROVIDER_ERROR: ("unavailable", _DELAYED),
-    Reason.DEADLINE: ("unavailable", _DELAYED),
-    Reason.DRILL: ("unavailable", _DELAYED),
+    Reason.MODE: ("unavailable", DELAYED),
+    Reason.CIRCUIT_OPEN: ("unavailable", DELAYED),
+    Reason.PROVIDER_ERROR: ("unavailable", DELAYED),
+    Reason.DEADLINE: ("unavailable", DELAYED),
+    Reason.DRILL: ("unavailable", DELAYED),
     Reason.UNDELIVERABLE: ("undeliverable", _UNDELIVERABLE),
     Reason.DELIVERY_FAILED: ("undeliverable", _UNDELIVERABLE),
     Reason.NOT_DELIVERED: ("not_delivered", _NOT_DELIVERED),

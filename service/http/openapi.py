@@ -13,7 +13,7 @@ import service
 from service.http import challenges, enrollments, ops, users
 from service.http.endpoint import OPERATIONS, Operation
 from service.http.problems import CONTENT_TYPE
-from service.http.schemas import HealthView, JwksView, Problem
+from service.http.schemas import HealthView, JwksView, Problem, SummaryView
 
 _DECLARING = (challenges, enrollments, users, ops)  # importing them declares their operations
 _TAGS = {
@@ -34,7 +34,7 @@ def as_yaml() -> str:
 
 def describe() -> dict[str, Any]:
     """The description."""
-    models = {Problem, HealthView, JwksView}
+    models = {Problem, HealthView, JwksView, SummaryView}
     for operation in OPERATIONS:
         models |= {model for model in (operation.body, *operation.answers.values()) if model}
     named = sorted(models, key=lambda model: model.__name__)
@@ -153,6 +153,12 @@ def _public_paths() -> dict[str, Any]:
         "/metrics": get("metrics", "Metrics in Prometheus' format", {"text/plain": text}),
         "/.well-known/jwks.json": get(
             "jwks", "Keys to check proofs with", {"application/json": {"schema": _ref(JwksView)}}
+        ),
+        "/api/v2/summary.json": get(
+            "summary",
+            "The status of every channel, in Statuspage's format",
+            {"application/json": {"schema": _ref(SummaryView)}},
+            503,
         ),
         "/hooks/twilio": {"post": _hook()},
         "/openapi.yaml": get(

@@ -528,3 +528,63 @@ class JwksView(BaseModel):
     """Public keys (RFC 7517)."""
 
     keys: list[dict[str, str]]
+
+
+class PageView(BaseModel):
+    """Whose status it is."""
+
+    id: str
+    name: str
+    url: str
+    time_zone: str
+    updated_at: Time
+
+
+class ComponentView(BaseModel):
+    """A channel."""
+
+    id: str
+    name: str
+    status: Literal["operational", "degraded_performance", "partial_outage", "major_outage"]
+    updated_at: Time
+    position: int
+
+
+class IncidentUpdateView(BaseModel):
+    """Something that was said of an incident."""
+
+    id: str
+    status: str
+    body: str
+    created_at: Time
+
+
+class PublicIncidentView(BaseModel):
+    """An incident that is not over."""
+
+    id: str
+    name: str
+    status: Literal["investigating", "identified", "monitoring", "resolved"]
+    impact: Literal["minor", "major"]
+    created_at: Time
+    updated_at: Time
+    resolved_at: Time | None
+    incident_updates: list[IncidentUpdateView]
+    components: list[ComponentView]
+
+
+class IndicatorView(BaseModel):
+    """All of it in a word."""
+
+    indicator: Literal["none", "minor", "major"]
+    description: str
+
+
+class SummaryView(BaseModel):
+    """Statuspage's summary."""
+
+    page: PageView
+    components: list[ComponentView]
+    incidents: list[PublicIncidentView]
+    scheduled_maintenances: list[dict[str, Any]]
+    status: IndicatorView

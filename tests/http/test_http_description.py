@@ -58,7 +58,7 @@ def test_every_route_is_described_and_every_description_routed():
     assert routed == listed
 
 
-PAGES = ("/assets/", "/enroll/", "/c/", "/account/")
+PAGES = ("/assets/", "/enroll/", "/c/", "/account/", "/status")
 
 
 def test_operations_are_named_once_and_say_what_they_do():

@@ -78,6 +78,8 @@ def test_every_page(contexts, stack, api, person, sandbox, shop, window, scheme,
     page.goto(api.start(person.id, return_url=shop.back, locale=language)["challenge_url"])
     page.wait_for_selector(".warn")
     check(page, "challenge, outage")
+    page.goto(f"{stack.url}/status")
+    check(page, "status")
     page.goto(f"{stack.url}/c/nothing")
     check(page, "no such link")
 
