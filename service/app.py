@@ -28,6 +28,7 @@ from service.flows.mode import SetMode
 from service.flows.notices import NotifyChanges
 from service.flows.proofs import ProofSigner
 from service.flows.public_status import PublicStatus
+from service.flows.readiness import ReadReadiness
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
 from service.flows.vendor import TellVendor
@@ -50,6 +51,7 @@ from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
+from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
 from service.store.users import UserStore
@@ -94,6 +96,12 @@ class Core:
         return TrackIncidents(self.incident_store, HealthStore(self.store), clock=self.clock)
 
     @property
+    def readiness(self) -> ReadReadiness:
+        """Who would get in if the primary provider died now."""
+        users = UserStore(self.store, self.sealer, self.keyring.names)
+        return ReadReadiness(ReadinessStore(self.store), users)
+
+    @property
     def incident_store(self) -> IncidentStore:
         """Where they are kept."""
         return IncidentStore(self.store, self._audit_store)
@@ -119,6 +127,7 @@ class Services:
     audit: Audit
     incidents: TrackIncidents
     public_status: PublicStatus
+    readiness: ReadReadiness
     proofs: ProofSigner
     links: Links
     wait: WaitForChange
@@ -213,6 +222,7 @@ def build(core: Core) -> Services:
         mode=core.mode,
         audit=core.audit,
         incidents=core.incidents,
+        readiness=core.readiness,
         public_status=PublicStatus(
             health,
             ModeStore(store),

@@ -98,6 +98,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     refunds: int = field(name="rf", default=0)
     approved_by: Channel | None = field(name="by", default=None)
     ended_at: int = field(name="en", default=0)
+    no_fallback: bool = field(name="nf", default=False)  # of its user: nothing but the primary provider
     version: int = field(name="v", default=0)
 
     # What is so

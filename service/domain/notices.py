@@ -51,6 +51,7 @@ _INSTRUCTION = {
 }
 _NO_CHANNEL = N_("We can't reach you in any way right now. Please try again later or contact support.")
 _SMS_ENDED = N_("That code is no longer valid. Ask for a new one.")
+_NO_FALLBACK = N_("Set up an authenticator app, so that you can sign in when text messages do not arrive.")
 
 _CAUSES = {
     Reason.MODE: ("unavailable", DELAYED),
@@ -83,3 +84,8 @@ def notice_for(challenge: Challenge) -> Notice | None:
 def code_ended_notice() -> Notice:
     """The provider's code is over: used by another login, expired, or checked too often."""
     return Notice("code_ended", (_SMS_ENDED,))
+
+
+def enrollment_hint() -> Notice:
+    """For a user who has no way in but the primary provider's: a good moment is after this login."""
+    return Notice("no_fallback", (_NO_FALLBACK,))

@@ -14,6 +14,7 @@ from service.domain.events import challenge_event
 from service.domain.health.breaker import State
 from service.domain.mode import Mode, effective
 from service.domain.plan import build_plan, presentable
+from service.domain.readiness import has_fallback
 from service.domain.routes import route_name
 from service.domain.user import User
 from service.flows.cascade import Cascade, dead_end
@@ -115,6 +116,7 @@ class StartChallenge:
             created_at=now,
             expires_at=now + self._ttl,
             max_attempts=MAX_ATTEMPTS,
+            no_fallback=not has_fallback(user),
         )
         trouble: Mapping[str, State] = {}
         if states and mode is Mode.AUTO:

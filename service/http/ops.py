@@ -20,8 +20,16 @@ from service.http.schemas import (
     ModeRequest,
     ModeSettingView,
     ModeView,
+    ReadinessView,
+    StuckUsersView,
 )
-from service.http.views import audit_view, health_view, incident_view, mode_setting_view
+from service.http.views import (
+    audit_view,
+    health_view,
+    incident_view,
+    mode_setting_view,
+    readiness_view,
+)
 
 MOST = 500  # entries of a list in one answer
 
@@ -139,6 +147,48 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
         call.path["id"], asked.text, _who(call), public=asked.public, status=asked.status
     )
     return Answer(incident_view(incident), 201)
+
+
+@endpoint(api, "GET", "/v1/ops/readiness", scope=KeyScope.OPS, answers={200: ReadinessView})
+def get_readiness(call: Call[EmptyRequest]) -> Answer:
+    """Read how many users would get in if the primary provider died now."""
+    everybody, applications = call.services.readiness()
+    return Answer(
+        {
+            **readiness_view(everybody),
+            "applications": [
+                {"application": name, **readiness_view(counts)} for name, counts in applications.items()
+            ],
+        }
+    )
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/readiness/stuck",
+    scope=KeyScope.OPS,
+    answers={200: StuckUsersView},
+    query={
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
+        "after": {"type": "string", "description": "`next` of the answer before"},
+    },
+)
+def list_stuck_users(call: Call[EmptyRequest]) -> Answer:
+    """List users who would be locked out."""
+    after = request.args.get("after", "")
+    if after and not re.fullmatch(r"[0-3][0-9a-f][A-Za-z0-9_-]{22}", after):
+        raise InvalidInput(FieldFault("after", "expected `next` of the answer before"))
+    users, following = call.services.readiness.stuck(after, _limit())
+    views = [
+        {
+            "application": user.application,
+            "user_id": user.user_id,
+            "phone": user.phone.masked() if user.phone else None,
+        }
+        for user in users
+    ]
+    return Answer({"users": views, "next": following})
 
 
 def _limit() -> int:

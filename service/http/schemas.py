@@ -180,6 +180,9 @@ class ChallengeView(_Answer):
     channels: list[ChannelView]
     switches: list[SwitchView]
     notice: NoticeView | None
+    enrollment_hint: Annotated[
+        NoticeView | None, Field(description="The user has no fallback; offer to enrol one after the login")
+    ] = None
     attempts_remaining: int
     created_at: Time
     expires_at: Time
@@ -355,6 +358,43 @@ class ModeView(_Answer):
 
     mode: Mode
     settings: list[ModeSettingView]
+
+
+class ReadinessCounts(_Answer):
+    """How many users would get in without the primary provider."""
+
+    users: int
+    ready: int
+    stuck: int
+    share: Annotated[float | None, Field(description="ready of users")]
+    by_factor: Annotated[dict[str, int], Field(description="How many have each fallback")]
+
+
+class ApplicationReadiness(ReadinessCounts):
+    """One application's."""
+
+    application: str
+
+
+class ReadinessView(ReadinessCounts):
+    """All users, and by application."""
+
+    applications: list[ApplicationReadiness]
+
+
+class StuckUserView(_Answer):
+    """A user who would be locked out."""
+
+    application: str
+    user_id: str
+    phone: Annotated[str | None, Field(description="Masked")]
+
+
+class StuckUsersView(_Answer):
+    """Users who would be locked out, some at a time."""
+
+    users: list[StuckUserView]
+    next: Annotated[str | None, Field(description="Give it as `after` for the next ones")]
 
 
 class AuditEntryView(_Answer):

@@ -10,7 +10,8 @@ from service.domain.channels import TRAITS
 from service.domain.health.provider import provider_state
 from service.domain.incidents import Incident, TimelineEntry
 from service.domain.mode import ModeSetting
-from service.domain.notices import Notice, notice_for
+from service.domain.notices import Notice, enrollment_hint, notice_for
+from service.domain.readiness import Readiness
 from service.domain.user import TotpFactor, User
 from service.flows.verify import Verdict
 from service.i18n import join
@@ -44,6 +45,8 @@ def challenge_view(services: Services, challenge: Challenge, subject: Subject) -
         "expires_at": time_view(challenge.expires_at),
         "resend_after": _resend_after(challenge, now),
     }
+    if challenge.no_fallback:
+        view["enrollment_hint"] = notice_view(enrollment_hint(), challenge.locale)
     if subject.action is not None:
         view["action"] = subject.action
     if subject.metadata is not None:
@@ -104,6 +107,17 @@ def factors_view(user: User) -> dict[str, Any]:
             "created_at": time_view(user.backup_codes_at) if user.backup_codes_at else None,
         },
         "contacts": contacts_view(user),
+    }
+
+
+def readiness_view(readiness: Readiness) -> dict[str, Any]:
+    """How many would get in without the primary provider."""
+    return {
+        "users": readiness.users,
+        "ready": readiness.ready,
+        "stuck": readiness.stuck,
+        "share": round(readiness.share, 4) if readiness.share is not None else None,
+        "by_factor": dict(readiness.by_factor),
     }
 
 

@@ -67,6 +67,16 @@ def notices_sent(user_key: str) -> str:
     return f"otp:{{{user_key[:2]}}}:h:{user_key}"
 
 
+def ready(partition: str) -> str:
+    """Hash: how many of a partition's users there are, by class and application; `lib.lua` keeps it."""
+    return f"otp:{{{partition}}}:ready"
+
+
+def stuck(partition: str) -> str:
+    """Sorted set: a partition's users without any fallback; `lib.lua` keeps it."""
+    return f"otp:{{{partition}}}:stuck"
+
+
 def challenge(challenge_id: str) -> str:
     """A challenge's record."""
     return f"otp:{{{challenge_id[3:5]}}}:c:{challenge_id[3:]}"

@@ -61,6 +61,31 @@ local function lock_if_spent(keys, id, c, now)
   end
 end
 
+-- A user's class: p(hone), t(otp), e(mail), b(ackup codes); nil for nobody, or one who has nothing.
+local function class_of(u)
+  if not u then return nil end
+  local letters = (u.h or '')
+  if u.f and #u.f > 0 then letters = letters .. 't' end
+  if u.bc and #u.bc > 0 then letters = letters .. 'b' end
+  if letters == '' then return nil end
+  return letters
+end
+
+-- Keep count of who would get in without the primary provider. The keys are in the user's partition.
+local function count_user(user_key, before, after)
+  local partition = string.sub(user_key, 1, 9) -- otp:{00}:
+  local was, is = class_of(before), class_of(after)
+  if was == is then return end
+  local u = after or before
+  if was then redis.call('HINCRBY', partition .. 'ready', was .. ' ' .. u.a, -1) end
+  if is then redis.call('HINCRBY', partition .. 'ready', is .. ' ' .. u.a, 1) end
+  if is == 'p' then
+    redis.call('ZADD', partition .. 'stuck', 0, u.k)
+  elseif was == 'p' then
+    redis.call('ZREM', partition .. 'stuck', u.k)
+  end
+end
+
 -- The user's record with one backup code taken out, or false when it is not there.
 local function use_backup_code(user_key, outbox, hash, now)
   local raw = redis.call('GET', user_key)
@@ -70,6 +95,7 @@ local function use_backup_code(user_key, outbox, hash, now)
     if known == hash then
       table.remove(u.bc, i)
       local left = #u.bc
+      if left == 0 then count_user(user_key, cjson.decode(raw), u) end
       if left == 0 then u.bc = nil end -- an empty table would be stored as an object
       u.v = u.v + 1
       redis.call('SET', user_key, cjson.encode(u))

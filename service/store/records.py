@@ -1,4 +1,4 @@
-"""Saving a versioned record: the one way in which challenges and users change from Python."""
+"""Saving a versioned record: the one way in which challenges change from Python."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -175,7 +175,7 @@ def client_for(url: str) -> "redis.Redis":
 
 
 SCRIPTS = {
-    name: load_script(name, with_lib=name in {"verify", "settle", "transition", "report"})
+    name: load_script(name, with_lib=name in {"verify", "settle", "transition", "report", "save_user"})
     for name in (
         "verify",
         "settle",
@@ -187,6 +187,7 @@ SCRIPTS = {
         "health_save",
         "report",
         "audited",
+        "save_user",
     )
 }
 

@@ -12,8 +12,7 @@ from service.domain.events import Event
 from service.domain.totp import Algorithm
 from service.domain.user import TotpFactor, User
 from service.store import keys
-from service.store.records import save_command
-from service.store.redis import Command, Store
+from service.store.redis import SCRIPTS, Command, Store, call
 from service.store.sealing import Sealer
 
 
@@ -37,6 +36,7 @@ class _Record(Struct, frozen=True, omit_defaults=True):
     application: str = field(name="a")
     sealed: str = field(name="z")  # user id and contacts
     version: int = field(name="v")
+    has: str = field(name="h", default="")  # p: a phone, e: an e-mail address; for readiness
     factors: tuple[_Factor, ...] = field(name="f", default=())
     backup_codes: tuple[str, ...] = field(name="bc", default=())
     backup_codes_at: int = field(name="ba", default=0)
@@ -132,13 +132,7 @@ class UserStore:
     def save_many(self, users: Sequence[tuple[User, Sequence[Event]]]) -> list[bool]:
         """Store the next versions of several users in one round trip; for each, whether it was stored."""
         commands = [
-            save_command(
-                keys.user(user.key),
-                user.key[:2],
-                expected=user.version,
-                record=self._encode(replace(user, version=user.version + 1)),
-                events=events,
-            )
+            _save_command(user, self._encode(replace(user, version=user.version + 1)), events)
             for user, events in users
         ]
         replies = self._store.batch(commands, durable=True) if commands else []
@@ -146,9 +140,7 @@ class UserStore:
 
     def delete(self, user: User, events: Sequence[Event]) -> bool:
         """Forget a user. Returns whether that happened: not when it changed since it was loaded."""
-        command = save_command(
-            keys.user(user.key), user.key[:2], expected=user.version, record=b"", events=events
-        )
+        command = _save_command(user, b"", events)
         (reply,) = self._store.batch([command], durable=True)
         return bool(reply[0])
 
@@ -166,6 +158,7 @@ class UserStore:
                 application=user.application,
                 sealed=self._sealer.seal(_compact(profile), name),
                 version=user.version,
+                has=("p" if user.phone else "") + ("e" if user.email else ""),
                 factors=tuple(self._seal_factor(name, factor) for factor in user.totp),
                 backup_codes=user.backup_codes,
                 backup_codes_at=user.backup_codes_at,
@@ -199,6 +192,14 @@ class UserStore:
             last_step=factor.last_step,
             last_used_at=factor.last_used_at,
         )
+
+
+def _save_command(user: User, record: bytes, events: Sequence[Event]) -> Command:
+    """The command that replaces a user's record, unless it changed since; empty deletes it."""
+    args: list[object] = [user.version, record]
+    for event in events:
+        args += (event.type, event.at, msgspec.json.encode(event.data))
+    return call(SCRIPTS["save_user"], [keys.user(user.key), keys.outbox(user.key[:2])], args)
 
 
 def _address_of(user_key: str) -> str:

@@ -136,8 +136,10 @@ class Api:
         begun = self("POST", "/v1/enrollments", {"user_id": user_id})
         assert begun.status_code == 201, begun.text
         app = pyotp.TOTP(begun.json()["secret"])
-        code = app.at((at or time.time()) - 30)
-        done = self("POST", f"/v1/enrollments/{begun.json()['id']}/confirm", {"code": code})
+        path = f"/v1/enrollments/{begun.json()['id']}/confirm"
+        done = self("POST", path, {"code": app.at((at or time.time()) - 30)})
+        if done.status_code == 422 and at is None:  # a step began on the way
+            done = self("POST", path, {"code": app.at(time.time() - 30)})
         assert done.status_code == 200, done.text
         return app, done.json().get("backup_codes", [])
 
