@@ -93,13 +93,33 @@ class Core:
     @property
     def incidents(self) -> TrackIncidents:
         """Recorded outages."""
-        return TrackIncidents(self.incident_store, HealthStore(self.store), clock=self.clock)
+        return TrackIncidents(self.incident_store, self.health, clock=self.clock)
+
+    @property
+    def users(self) -> UserStore:
+        """The users' records."""
+        return UserStore(self.store, self.sealer, self.keyring.names)
+
+    @property
+    def enroll(self) -> Enroll:
+        """What users have enrolled."""
+        return Enroll(
+            self.users,
+            EnrollmentStore(self.store, self.sealer),
+            codes_key=self.keyring.codes,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    @property
+    def health(self) -> HealthStore:
+        """The states of the routes."""
+        return HealthStore(self.store)
 
     @property
     def readiness(self) -> ReadReadiness:
         """Who would get in if the primary provider died now."""
-        users = UserStore(self.store, self.sealer, self.keyring.names)
-        return ReadReadiness(ReadinessStore(self.store), users)
+        return ReadReadiness(ReadinessStore(self.store), self.users)
 
     @property
     def incident_store(self) -> IncidentStore:
@@ -167,7 +187,7 @@ def build_core(
 def build(core: Core) -> Services:
     """Put the service together."""
     settings, store = core.settings, core.store
-    users = UserStore(store, core.sealer, core.keyring.names)
+    users = core.users
     challenges = ChallengeStore(store, core.sealer, users)
     phone_codes = _phone_codes(core, users)
     mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
@@ -179,7 +199,7 @@ def build(core: Core) -> Services:
         channels.append(Email(mailer, letters, codes_key=core.keyring.codes))
     cascade = Cascade({c.channel: c for c in channels}, send_deadline=settings.send_deadline)
     delivery_deadline = int(settings.delivery_deadline * 1000)
-    health = HealthStore(store)
+    health = core.health
     gates = Gates(health, clock=core.clock)
     decide_health = DecideHealth(health, clock=core.clock)
     change = ChangeChallenge(
@@ -212,13 +232,7 @@ def build(core: Core) -> Services:
             check_deadline=settings.send_deadline,
         ),
         change=change,
-        enroll=Enroll(
-            users,
-            EnrollmentStore(store, core.sealer),
-            codes_key=core.keyring.codes,
-            clock=core.clock,
-            random_bytes=core.random_bytes,
-        ),
+        enroll=core.enroll,
         mode=core.mode,
         audit=core.audit,
         incidents=core.incidents,

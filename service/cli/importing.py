@@ -12,7 +12,6 @@ from service.cli.output import as_json, core, fail
 from service.domain.errors import OtpError
 from service.domain.importing import Format, Refusal, guess_format, read
 from service.flows.importing import ImportFactors
-from service.store.users import UserStore
 
 FORMATS = ("auto", "uri", "csv", "json")
 SHOWN = 20  # refused lines told one by one, unless all are asked for by --json
@@ -27,9 +26,7 @@ def import_factors(file: str, form: str, application: str, dry_run: bool, json_o
     added = known = 0
     refused: list[Refusal] = []
     with core() as c:
-        importer = ImportFactors(
-            UserStore(c.store, c.sealer, c.keyring.names), key=c.keyring.names, clock=c.clock
-        )
+        importer = ImportFactors(c.users, key=c.keyring.names, clock=c.clock)
         try:
             with lines_of(file, "importing") as source:
                 lines = (line.decode() for line in source)

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+users_app = typer.Typer(no_args_is_help=True, help="Look up a user, and reset one who lost the phone.")
+app.add_typer(users_app, name="users")
 incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
@@ -89,6 +91,36 @@ def keys_revoke(
 ) -> None:
     """Revoke an API key; within 5 seconds no process honours it."""
     import_module("service.cli.keys").revoke(key_id, as_json)
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how things are on one screen: mode, routes, incidents, readiness."""
+    import_module("service.cli.status").status(watch, as_json)
+
+
+@users_app.command("show")
+def users_show(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    application: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Show what a user has, contacts masked."""
+    import_module("service.cli.users").show(user, application, as_json)
+
+
+@users_app.command("reset")
+def users_reset(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
+    application: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Remove a user's apps and backup codes, as for a lost phone. The user is told by e-mail."""
+    import_module("service.cli.users").reset(user, application, reason, as_json)
 
 
 @incidents_app.callback(invoke_without_command=True)

@@ -168,6 +168,25 @@ class Enroll:
 
         self._change(application, user_id, drop)
 
+    def reset(self, application: str, user_id: str) -> User:
+        """Remove every app and backup code, as for somebody who lost the phone; contacts stay.
+
+        Returns the user as it was. Raises `NotFound` when there was nothing to remove.
+        """
+        now = self._clock()
+        before: list[User] = []
+
+        def drop(user: User) -> tuple[User, None, list[Event]]:
+            if not user.totp and not user.backup_codes:
+                raise NotFound("factor")
+            before[:] = [user]
+            bare = replace(user, totp=(), backup_codes=(), backup_codes_at=0)
+            event = _event("user.reset", user, now, factors=len(user.totp), **self._former(user))
+            return bare, None, [event]
+
+        self._change(application, user_id, drop)
+        return before[0]
+
     def new_backup_codes(self, application: str, user_id: str) -> tuple[str, ...]:
         """Ten fresh codes; the old ones are void."""
         now = self._clock()

@@ -24,6 +24,10 @@ COMMANDS = [
     "audit export",
     "audit verify",
     "incidents",
+    "status",
+    "users",
+    "users show",
+    "users reset",
     "incidents show",
     "incidents update",
 ]

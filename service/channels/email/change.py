@@ -18,6 +18,7 @@ HEADINGS: Mapping[str, str] = {
     "backup_code.used": N_("A backup code was used"),
     "contacts.changed/email": N_("Your e-mail address was changed"),
     "contacts.changed/phone": N_("Your phone number was changed"),
+    "user.reset": N_("Your ways to sign in were removed"),
     "user.deleted": N_("Your ways to sign in were removed"),
 }
 

@@ -1,0 +1,49 @@
+"""`otp-fallback users`."""
+
+from service.cli.output import as_json, core, fail, operator, table
+from service.domain.errors import NotFound, StateConflict
+from service.domain.text import is_user_id
+from service.http.views import factors_view
+
+
+def show(user_id: str, application: str, json_output: bool) -> None:
+    """Show one."""
+    _require_user_id(user_id)
+    with core() as c:
+        user = c.enroll.user(application, user_id)
+    if user.version == 0:
+        fail(f"no such user in application {application}", 1)
+    view = factors_view(user)
+    if json_output:
+        as_json(view)
+        return
+    columns = ["id", "device_name", "label", "created_at", "last_used_at"]
+    table(columns, [[str(factor[column] or "") for column in columns] for factor in view["factors"]])
+    print(f"backup codes left: {view['backup_codes']['remaining']}")
+    print(f"phone: {view['contacts']['phone'] or '-'}, e-mail: {view['contacts']['email'] or '-'}")
+
+
+def reset(user_id: str, application: str, reason: str, json_output: bool) -> None:
+    """Remove apps and backup codes."""
+    _require_user_id(user_id)
+    if not 1 <= len(reason.strip()) <= 500 or not reason.isprintable():
+        fail("--reason: expected 1 to 500 printable characters")
+    with core() as c:
+        try:
+            before = c.enroll.reset(application, user_id)
+        except NotFound:
+            fail("this user has no app and no backup codes", 1)
+        except StateConflict as error:
+            fail(error.detail, 1)
+        had = {"apps": len(before.totp), "backup_codes": len(before.backup_codes)}
+        # The trail is kept for good and read by many: a keyed hash stands for the user.
+        c.audit.note(operator(), "user.reset", f"{application}/{before.key}", reason=reason, before=had)
+    if json_output:
+        as_json({"removed": had})
+    else:
+        print(f"Removed {had['apps']} apps and {had['backup_codes']} backup codes.")
+
+
+def _require_user_id(user_id: str) -> None:
+    if not is_user_id(user_id):
+        fail("USER: expected 1 to 256 printable characters")
