@@ -3,7 +3,7 @@
 from typing import Any, cast, get_args
 
 from service.cli.output import as_json, core, fail, operator, table
-from service.domain.errors import NotFound, StateConflict
+from service.domain.errors import InvalidInput, NotFound, StateConflict
 from service.domain.incidents import Progress
 from service.http.views import incident_view
 
@@ -49,7 +49,7 @@ def update(incident_id: str, text: str, public: bool, status: str | None, json_o
             )
         except NotFound:
             fail(f"no such incident: {incident_id}", 1)
-        except StateConflict as error:
+        except (InvalidInput, StateConflict) as error:
             fail(error.detail, 1)
     view: dict[str, Any] = incident_view(incident)
     if json_output:

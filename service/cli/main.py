@@ -50,7 +50,7 @@ def serve(as_json: Json = False) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(as_json: Annotated[bool, typer.Option("--json", help="Log JSON, as always.")] = True) -> None:
     """Run another worker process beside those of `serve`."""
     import_module("service.cli.worker").worker()
 
@@ -167,7 +167,9 @@ def audit_list(
 
 
 @audit_app.command("export")
-def audit_export() -> None:
+def audit_export(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as always.")] = True,
+) -> None:
     """Print the whole trail, oldest first, as JSON lines."""
     import_module("service.cli.audit").export()
 

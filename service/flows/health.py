@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from service.domain.errors import StateConflict, StoreUnavailable
 from service.domain.events import Event
 from service.domain.failures import COUNTED
 from service.domain.health.delays import HORIZON
@@ -13,6 +14,8 @@ from service.domain.health.silence import THRESHOLD
 from service.domain.routes import CHECK_ROUTE, route_name, watched
 from service.store.health import Evidence, HealthStore, Knowledge, OutboxEvent, RouteState
 from service.telemetry import logs, metrics
+
+Listener = Callable[[Sequence[OutboxEvent]], None]
 
 PUBLISH_EVERY = 1000  # ms between saves while nothing changes
 NOT_DELIVERED = ("undelivered", "failed")  # Twilio's words
@@ -31,7 +34,7 @@ class DecideHealth:
         self._monitor = Monitor()
         self._saved_at = 0
 
-    def step(self, heed: Sequence[Callable[[Sequence[OutboxEvent]], None]] = ()) -> bool:
+    def step(self, heed: Sequence[Listener] = ()) -> bool:
         """Read what happened, decide, publish.
 
         Args:
@@ -53,7 +56,7 @@ class DecideHealth:
             _log.info("deciding", routes=len(self._knowledge.routes))
         events = list(self._health.read(self._knowledge.offsets))
         for listener in heed if events else ():
-            listener(events)
+            _let_hear(listener, events)
         transitions: list[Transition] = []
         for event in events:
             transitions += self._monitor.advance(event.at / 1000)
@@ -155,6 +158,19 @@ class DecideHealth:
             to=transition.to,
             reason=transition.reason,
         )
+
+
+def _let_hear(listener: Listener, events: Sequence[OutboxEvent]) -> None:
+    """What only has to be tried again is raised, so that the events are read again; a fault is passed over.
+
+    Otherwise one event that a listener can't take would keep health from being decided for good.
+    """
+    try:
+        listener(events)
+    except (StoreUnavailable, StateConflict):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is: the decision goes on
+        _log.error("listener_failed", listener=getattr(listener, "__qualname__", "-"), exc_info=error)
 
 
 def state_of(route: Route, now: int) -> RouteState:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from service.domain.audit import AuditEntry, Who
-from service.domain.errors import NotFound, StateConflict
+from service.domain.errors import FieldFault, InvalidInput, NotFound, StateConflict
 from service.domain.events import Event
 from service.domain.health.provider import is_down
 from service.domain.incidents import Incident, Progress
 from service.store.health import HealthStore, OutboxEvent
 from service.store.incidents import KEPT, IncidentStore
-from service.telemetry import logs
+from service.telemetry import logs, metrics
 
 _TRIES = 5
 _TRANSITIONS = {"provider.circuit_open", "provider.circuit_half_open", "provider.circuit_closed"}
@@ -58,9 +58,12 @@ class TrackIncidents:
 
         Raises:
             NotFound: there is none.
+            InvalidInput: it is over, and `status` says that it is not.
         """
         for _ in range(_TRIES):
             before = self.get(incident_id)
+            if before.resolved_at and status not in (None, "resolved"):
+                raise InvalidInput(FieldFault("status", "this incident is over; leave it out to add words"))
             now = self._clock()
             after = before.said(text, who.actor, now, public=public, status=status)
             if status == "resolved" and not before.resolved_at:
@@ -104,6 +107,8 @@ class TrackIncidents:
             expected = present.version if present else 0
             if self._incidents.save(after, expected=expected, event=_event(kind, after, event.at)):
                 level = _log.info if kind == "incident.updated" else _log.error
+                if kind != "incident.updated":
+                    metrics.INCIDENTS.labels(provider, kind.removeprefix("incident.")).inc()
                 level(kind, incident=after.id, provider=provider, impact=after.impact, route=route, to=to)
                 old = [i for i in incidents if i.resolved_at and i.resolved_at < event.at - KEPT]
                 self._incidents.forget(old)

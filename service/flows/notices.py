@@ -7,11 +7,12 @@ recovery and binding notifications). By e-mail only: Twilio Verify carries codes
 from collections.abc import Callable, Sequence
 
 from service.channels.email.change import HEADINGS, ChangeNotices
+from service.domain.errors import KeyUnusable
 from service.domain.failures import SendFailure
 from service.store.health import OutboxEvent
 from service.store.notices import DueNotice, NoticeStore
 from service.store.users import UserStore
-from service.telemetry import logs
+from service.telemetry import logs, metrics
 
 RETRY = 60_000  # ms
 GIVE_UP = 86_400_000  # ms after the change
@@ -57,7 +58,8 @@ class NotifyChanges:
         if self._letters is None or now > notice.at + GIVE_UP:
             self._notices.done(notice)
             return
-        if self._notices.sent(notice.user) >= AN_HOUR:
+        if self._notices.reserve(notice.user) > AN_HOUR:
+            metrics.NOTICES.labels(notice.kind, "suppressed").inc()
             _log.warning("notice_suppressed", kind=notice.kind, user=notice.user)
             self._notices.done(notice)
             return
@@ -71,11 +73,13 @@ class NotifyChanges:
                 codes_left=notice.codes_left,
             )
         except SendFailure as failure:
+            metrics.NOTICES.labels(notice.kind, "failed").inc()
             _log.warning("notice_not_sent", kind=notice.kind, code=failure.code)
             if failure.maybe_sent or failure.reason.value == "undeliverable":
                 self._notices.done(notice)
+            self._notices.give_back(notice.user)
             return
-        self._notices.count(notice.user)
+        metrics.NOTICES.labels(notice.kind, "sent").inc()
         self._notices.done(notice)
 
     def _notices_of(self, event: OutboxEvent) -> list[DueNotice]:
@@ -88,9 +92,16 @@ class NotifyChanges:
             return []
         sealed, locale = data.get("address"), data.get("locale")
         if event.type == "backup_code.used":  # written by a script, which can't open the user's record
-            user = self._users.by_key(data["user"])
-            sealed, locale = (self._users.seal_address(user), user.locale) if user else (None, None)
+            sealed, locale = self._present_address(data["user"])
         if sealed is None:
             return []
         left = data.get("remaining")
         return [DueNotice(kind, data["user"], event.at, sealed, locale, left) for kind in kinds]
+
+    def _present_address(self, user_key: str) -> tuple[str | None, str | None]:
+        try:
+            user = self._users.by_key(user_key)
+        except KeyUnusable as error:  # one user's record, and no reason to pass over the others'
+            _log.error("notice_not_noted", user=user_key, code=error.code)
+            return None, None
+        return (self._users.seal_address(user), user.locale) if user else (None, None)

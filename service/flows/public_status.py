@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.channels import TRAITS, Channel
+from service.domain.errors import StoreUnavailable
 from service.domain.health.provider import provider_state
 from service.domain.incidents import Incident
 from service.domain.mode import Mode, Scope, effective
@@ -46,13 +47,20 @@ class PublicStatus:
         self._clock = clock
         self._lock = threading.Lock()
         self._last: Status | None = None
+        self._failed_at = -KEPT
 
     def __call__(self) -> Status:
         """The status now, or a moment ago. Raises `StoreUnavailable`."""
         with self._lock:  # of many who ask at once, one looks
-            now = self._clock()
+            now = self._clock()  # after the wait
+            if 0 <= now - self._failed_at < KEPT:
+                raise StoreUnavailable  # just now, for somebody else
             if self._last is None or not 0 <= now - self._last.at < KEPT:
-                self._last = self._look(now)
+                try:
+                    self._last = self._look(now)
+                except StoreUnavailable:
+                    self._failed_at = self._clock()
+                    raise
             return self._last
 
     def _look(self, now: int) -> Status:

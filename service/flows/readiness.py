@@ -30,5 +30,4 @@ class ReadReadiness:
     def stuck(self, after: str, limit: int) -> tuple[Sequence[User], str | None]:
         """Users who would be locked out, some at a time; and after whom to go on, `None` at the end."""
         found = self._readiness.stuck(after, limit)
-        users = [user for key in found if (user := self._users.by_key(key)) is not None]
-        return users, found[-1] if len(found) == limit else None
+        return self._users.by_keys(found), found[-1] if len(found) == limit else None

@@ -53,12 +53,12 @@ class NoticeStore:
         """It was sent, or need not be."""
         self._store.batch([("ZREM", keys.NOTICES_DUE, msgspec.json.encode(notice))])
 
-    def sent(self, user_key: str) -> int:
-        """How many notices a user got within the hour."""
-        (number,) = self._store.batch([("GET", keys.notices_sent(user_key))])
-        return int(number or 0)
-
-    def count(self, user_key: str) -> None:
-        """One more was sent."""
+    def reserve(self, user_key: str) -> int:
+        """Count one more notice to a user, before it is sent; returns how many that makes within the hour."""
         name = keys.notices_sent(user_key)
-        self._store.batch([("SET", name, 0, "EX", HOUR, "NX"), ("INCR", name)])
+        _, number = self._store.batch([("SET", name, 0, "EX", HOUR, "NX"), ("INCR", name)])
+        return int(number)
+
+    def give_back(self, user_key: str) -> None:
+        """It was not sent after all."""
+        self._store.batch([("DECR", keys.notices_sent(user_key))])

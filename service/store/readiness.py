@@ -24,14 +24,14 @@ class ReadinessStore:
 
     def stuck(self, after: str, limit: int) -> list[str]:
         """Keyed hashes of users without a fallback, in order, after one of them (`""`: from the first)."""
-        found: list[str] = []
-        for partition in keys.partitions():
-            if after and partition < after[:2]:
-                continue
-            start = f"({after}" if after[:2] == partition else "-"
-            command = ("ZRANGEBYLEX", keys.stuck(partition), start, "+", "LIMIT", 0, limit - len(found))
-            (raws,) = self._store.batch([command])
-            found += [raw.decode() for raw in raws]
-            if len(found) >= limit:
-                break
-        return found
+        commands = [
+            (
+                "ZRANGEBYLEX",
+                keys.stuck(partition),
+                f"({after}" if after[:2] == partition else "-",
+                *("+", "LIMIT", 0, limit),
+            )
+            for partition in keys.partitions()
+            if partition >= after[:2]
+        ]
+        return [raw.decode() for raws in self._store.batch(commands) for raw in raws][:limit]

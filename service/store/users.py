@@ -83,8 +83,12 @@ class UserStore:
 
     def by_key(self, user_key: str) -> User | None:
         """The user that a keyed hash stands for, if there is one."""
-        (raw,) = self._store.batch([self.load_command(user_key)])
-        return self.decode(user_key, raw) if raw else None
+        return next(iter(self.by_keys([user_key])), None)
+
+    def by_keys(self, user_keys: Sequence[str]) -> list[User]:
+        """Those of several that there are, in one round trip."""
+        raws = self._store.batch([self.load_command(key) for key in user_keys]) if user_keys else []
+        return [self.decode(key, raw) for key, raw in zip(user_keys, raws, strict=True) if raw]
 
     def seal_address(self, user: User) -> str | None:
         """A user's address for an event that outlives it, sealed."""

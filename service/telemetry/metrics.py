@@ -37,6 +37,16 @@ TRANSITIONS = Counter("otp_route_transitions_total", "Changes of routes' states.
 DELIVERY_REPORTS = Counter(
     "otp_delivery_reports_total", "What providers reported of messages.", ["channel", "status", "code"]
 )
+NOTICES = Counter(
+    "otp_notices_total",
+    "Letters to users about changes: sent, failed (tried again) or suppressed.",
+    ["kind", "outcome"],
+)
+INCIDENTS = Counter(
+    "otp_incidents_total",
+    "Incidents opened and resolved, whether or not users got in.",
+    ["provider", "event"],
+)
 STATUS_FEED = Counter("otp_status_feed_total", "Looks at the provider's status page.", ["outcome"])
 CHECKS = Counter(
     "otp_provider_checks_total", "Codes that a provider was asked about.", ["provider", "outcome"]

@@ -5,6 +5,8 @@ is over, and a transition is stored only on top of the state it was decided on.
 """
 
 import signal
+from collections.abc import Callable
+from typing import TypeVar
 
 import gevent
 from gevent.event import Event
@@ -12,16 +14,16 @@ from gevent.pool import Pool
 
 from service.app import Services
 from service.domain.errors import OtpError, StoreUnavailable
-from service.store.notices import DueNotice
 from service.telemetry import logs
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
 DECIDE_PAUSE = 0.2  # seconds between steps of the deciding worker
-VENDOR_PAUSE, VENDOR_AT_ONCE = 1.0, 10  # seconds between looks; calls under way
-NOTICE_PAUSE = 1.0  # seconds between looks
+JOBS_PAUSE, JOBS_AT_ONCE = 1.0, 10  # seconds between looks; of each kind under way
 BATCH = 50  # per partition and look
 AT_ONCE = 100  # flows under way: they wait for mail servers
+
+Job = TypeVar("Job")
 
 _log = logs.get("worker")
 
@@ -32,10 +34,12 @@ def run(services: Services) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
     pool = Pool(AT_ONCE)
-    others = [
+    others: list[gevent.Greenlet[..., None]] = [
         gevent.spawn(_decide, services, stopping),
-        gevent.spawn(_tell_vendor, services, stopping),
-        gevent.spawn(_notify, services, stopping),
+        gevent.spawn(_drain, stopping, services.tell_vendor.claim, services.tell_vendor, "vendor_not_told"),
+        gevent.spawn(
+            _drain, stopping, services.notify_changes.claim, services.notify_changes, "notice_failed"
+        ),
         gevent.spawn(_watch_status_page, services, stopping),
     ]
     _log.info("worker_started")
@@ -64,41 +68,31 @@ def _decide(services: Services, stopping: Event) -> None:
             stopping.wait(PAUSE)
 
 
-def _tell_vendor(services: Services, stopping: Event) -> None:
-    pool = Pool(VENDOR_AT_ONCE)
-    while not stopping.wait(VENDOR_PAUSE):
+def _drain(stopping: Event, claim: Callable[[], list[Job]], do: Callable[[Job], None], failed: str) -> None:
+    """Do what is due, some at once; what is not done by the end of its lease is claimed again.
+
+    Args:
+        stopping: set when the worker ends.
+        claim: takes jobs for a lease.
+        do: does one.
+        failed: the log's word for one that was not done.
+    """
+    pool = Pool(JOBS_AT_ONCE)
+    while not stopping.wait(JOBS_PAUSE):
         try:
-            for challenge_id in services.tell_vendor.claim():
-                pool.spawn(_tell, services, challenge_id)
+            for job in claim():
+                pool.spawn(_do, do, job, failed)
         except StoreUnavailable:
             continue
 
 
-def _tell(services: Services, challenge_id: str) -> None:
+def _do(do: Callable[[Job], None], job: Job, failed: str) -> None:
     try:
-        services.tell_vendor(challenge_id)
+        do(job)
     except OtpError as error:
-        _log.info("vendor_not_told", challenge=challenge_id, code=error.code)
+        _log.info(failed, code=error.code)
     except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
-        _log.error("vendor_failed", challenge=challenge_id, exc_info=error)
-
-
-def _notify(services: Services, stopping: Event) -> None:
-    while not stopping.wait(NOTICE_PAUSE):
-        try:
-            for notice in services.notify_changes.claim():
-                _notify_one(services, notice)
-        except StoreUnavailable:
-            continue
-
-
-def _notify_one(services: Services, notice: DueNotice) -> None:
-    try:
-        services.notify_changes(notice)
-    except OtpError as error:
-        _log.info("user_not_notified", user=notice.user, code=error.code)
-    except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
-        _log.error("notice_failed", user=notice.user, exc_info=error)
+        _log.error(failed, exc_info=error)
 
 
 def _watch_status_page(services: Services, stopping: Event) -> None:

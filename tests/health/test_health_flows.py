@@ -9,7 +9,7 @@ from service.app import build, build_core
 from service.domain.audit import Who
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
-from service.domain.errors import CheckUnavailable
+from service.domain.errors import CheckUnavailable, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.start import StartRequest
 from service.settings import Settings
@@ -468,3 +468,23 @@ def test_a_channel_that_was_shut_may_be_named_once_it_is_back(services, server, 
     after, _ = services.change.switch("default", challenge.id, Channel.SMS)
     assert after.channel == Channel.SMS
     assert after.entry(Channel.SMS).state == "sent"
+
+
+def test_a_listener_that_fails_does_not_keep_health_from_being_decided(services):
+    heard = []
+
+    def broken(events):
+        raise KeyError("route")
+
+    def away(events):
+        raise StoreUnavailable
+
+    start(services)
+    assert services.decide_health.step([broken, heard.extend])
+    assert heard
+    read = len(heard)
+    start(services)
+    with pytest.raises(StoreUnavailable):
+        services.decide_health.step([away])
+    assert services.decide_health.step([heard.extend])  # what was raised for is read again
+    assert len(heard) > read

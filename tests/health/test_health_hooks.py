@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -184,7 +183,6 @@ def test_another_services_reports_are_passed_over(stack, person):
 def test_nothing_of_a_report_is_readable_afterwards(stack, person):
     begin(stack, person)
     post(stack, [event("undelivered", sid(stack, person), person.phone, f"p-{person.id}", error_code=30003)])
-    time.sleep(0)
     for text in (stack.everything_stored(), stack.web.text()):
         assert person.phone not in text
         assert person.email not in text

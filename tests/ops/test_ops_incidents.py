@@ -165,6 +165,14 @@ def test_resolved_by_hand(outage, api, cli):
     (over,) = incidents(api)
     assert over["resolved_at"] is not None
     assert incidents(api, only_open=True) == []
+    # Words may follow, but it does not come to life again by them.
+    cli("incidents", "update", incident["id"], "Twilio's report is out.")
+    answer = api(
+        "POST", f"/v1/ops/incidents/{incident['id']}/updates", {"text": "x", "status": "investigating"}
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "status")
+    cli("incidents", "update", incident["id"], "x", "--status", "identified", code=1)
+    assert incidents(api)[0]["status"] == "resolved"
 
 
 @pytest.mark.parametrize(
