@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 
 from babel import Locale, negotiate_locale
+from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
@@ -56,3 +58,13 @@ def translate_count(locale: str, one: str, many: str, count: int) -> str:
 def join(locale: str, sentences: Iterable[str]) -> str:
     """Sentences, translated, as one text."""
     return ("" if locale in _UNSPACED else " ").join(translate(locale, text) for text in sentences)
+
+
+def moment(at: int, locale: str) -> str:
+    """A time in ms as a person reads it, with its time zone."""
+    return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "long", locale=locale)
+
+
+def day(at: int, locale: str) -> str:
+    """The date of a time in ms."""
+    return format_date(datetime.fromtimestamp(at / 1000, UTC), "medium", locale=locale)

@@ -1,6 +1,5 @@
 """`otp-fallback import`."""
 
-import re
 import sys
 from itertools import chain
 from typing import cast
@@ -8,7 +7,7 @@ from typing import cast
 import typer
 
 from service.cli.files import lines_of
-from service.cli.output import as_json, core, fail
+from service.cli.output import as_json, core, fail, require_application
 from service.domain.errors import OtpError
 from service.domain.importing import Format, Refusal, guess_format, read
 from service.flows.importing import ImportFactors
@@ -21,8 +20,7 @@ def import_factors(file: str, form: str, application: str, dry_run: bool, json_o
     """Import a file."""
     if form not in FORMATS:
         fail(f"--format: expected {', '.join(FORMATS)}")
-    if not re.fullmatch(r"[\w.-]{1,64}", application):
-        fail("--application: expected 1 to 64 letters, digits, dots, hyphens or underscores")
+    require_application(application)
     added = known = 0
     refused: list[Refusal] = []
     with core() as c:

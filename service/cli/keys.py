@@ -1,10 +1,9 @@
 """`otp-fallback keys`."""
 
-import re
 import secrets
 from typing import Any
 
-from service.cli.output import as_json, core, fail, operator, table
+from service.cli.output import as_json, core, fail, operator, require_application, table
 from service.domain.api_keys import ApiKey, Scope
 from service.http.views import time_view
 
@@ -14,8 +13,7 @@ def create(name: str, scopes: list[str], application: str, json_output: bool) ->
     unknown = sorted(set(scopes) - set(Scope))
     if unknown:
         fail(f"--scope: expected {', '.join(Scope)}; got {', '.join(unknown)}")
-    if not re.fullmatch(r"[\w.-]{1,64}", application):
-        fail("--application: expected 1 to 64 letters, digits, dots, hyphens or underscores")
+    require_application(application)
     if not 1 <= len(name) <= 64 or not name.isprintable():
         fail("--name: expected 1 to 64 printable characters")
     with core() as c:

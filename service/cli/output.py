@@ -1,6 +1,7 @@
 """What the commands share: reaching the store, and saying things to people and to scripts."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,12 @@ def core() -> Iterator["Core"]:
         fail(str(error))
     except (StoreUnavailable, KeyUnusable) as error:
         fail(error.detail, 1)
+
+
+def require_application(application: str) -> None:
+    """End the command unless it is an application's name."""
+    if not re.fullmatch(r"[\w.-]{1,64}", application):
+        fail("--application: expected 1 to 64 letters, digits, dots, hyphens or underscores")
 
 
 def operator() -> "Who":

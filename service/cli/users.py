@@ -1,6 +1,6 @@
 """`otp-fallback users`."""
 
-from service.cli.output import as_json, core, fail, operator, table
+from service.cli.output import as_json, core, fail, operator, require_application, table
 from service.domain.errors import NotFound, StateConflict
 from service.domain.text import is_user_id
 from service.http.views import factors_view
@@ -8,6 +8,7 @@ from service.http.views import factors_view
 
 def show(user_id: str, application: str, json_output: bool) -> None:
     """Show one."""
+    require_application(application)
     _require_user_id(user_id)
     with core() as c:
         user = c.enroll.user(application, user_id)
@@ -25,6 +26,7 @@ def show(user_id: str, application: str, json_output: bool) -> None:
 
 def reset(user_id: str, application: str, reason: str, json_output: bool) -> None:
     """Remove apps and backup codes."""
+    require_application(application)
     _require_user_id(user_id)
     if not 1 <= len(reason.strip()) <= 500 or not reason.isprintable():
         fail("--reason: expected 1 to 500 printable characters")

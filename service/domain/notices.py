@@ -23,6 +23,12 @@ class Notice:
     sentences: tuple[str, ...]
 
 
+CHANNEL_NAMES = {
+    Channel.SMS: N_("Text messages"),
+    Channel.VOICE: N_("Phone calls"),
+    Channel.WHATSAPP: N_("WhatsApp messages"),
+    Channel.EMAIL: N_("E-mails"),
+}
 DELAYED = {
     Channel.SMS: N_("Text messages are delayed right now."),
     Channel.VOICE: N_("Phone calls are not getting through right now."),

@@ -5,11 +5,11 @@ from flask import Blueprint, request
 from service.domain.api_keys import Scope
 from service.domain.challenge import Challenge, Subject
 from service.domain.contacts import Email, Phone
-from service.domain.errors import FieldFault, InvalidInput
 from service.domain.links import LinkKind
+from service.edge import public_url
 from service.flows.start import StartRequest
 from service.flows.wait import mark
-from service.http.endpoint import Answer, Call, endpoint, public_url
+from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas import (
     ChallengeView,
     EmptyRequest,
@@ -64,7 +64,7 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
             return_url=asked.return_url,
             locale=challenge.locale,
         )
-        answer.body["challenge_url"] = public_url(call.services) + path
+        answer.body["challenge_url"] = public_url(call.services.core.settings) + path
     return Answer(answer.body, 201, {**answer.headers, "Location": f"/v1/challenges/{challenge.id}"})
 
 
@@ -87,7 +87,12 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
 def get_challenge(call: Call[EmptyRequest]) -> Answer:
     """Read a challenge; with `wait`, once it has changed."""
     known = request.headers.get("If-None-Match", "").strip('"') or None
-    return _answer(call, *call.services.wait(call.caller.application, call.path["id"], known, _wait()))
+    return _answer(
+        call,
+        *call.services.wait(
+            call.caller.application, call.path["id"], known, whole_number("wait", 0, 0, MAX_WAIT)
+        ),
+    )
 
 
 @endpoint(
@@ -158,12 +163,3 @@ def _answer(
 ) -> Answer:
     view = challenge_view(call.services, challenge, subject)
     return Answer(view, status, {"ETag": f'"{mark(challenge, call.services.core.clock())}"'})
-
-
-def _wait() -> int:
-    text = request.args.get("wait")
-    if text is None:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and int(text) <= MAX_WAIT):
-        raise InvalidInput(FieldFault("wait", f"expected whole seconds, 0 to {MAX_WAIT}"))
-    return int(text)

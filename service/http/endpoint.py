@@ -17,7 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.app import Services
 from service.domain.api_keys import ApiKey, Scope
-from service.domain.errors import InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
+from service.domain.errors import FieldFault, InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
 from service.http import idempotency
 from service.http.problems import as_domain_error
 from service.http.schemas import UserId
@@ -122,9 +122,16 @@ def endpoint(
     return declare
 
 
-def public_url(services: Services) -> str:
-    """Where users reach this service; unless set, as this caller does."""
-    return services.core.settings.public_url or request.host_url.rstrip("/")
+def whole_number(name: str, default: int, low: int, high: int) -> int:
+    """A parameter of the query.
+
+    Raises:
+        InvalidInput: it is no number between `low` and `high`.
+    """
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise InvalidInput(FieldFault(name, f"expected a whole number, {low} to {high}"))
+    return int(text)
 
 
 def _authenticate(services: Services, scope: Scope) -> ApiKey:

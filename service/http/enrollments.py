@@ -5,7 +5,8 @@ from flask import Blueprint
 from service.domain.api_keys import Scope
 from service.domain.links import LinkKind
 from service.domain.totp import provisioning_uri
-from service.http.endpoint import Answer, Call, endpoint, public_url
+from service.edge import public_url
+from service.http.endpoint import Answer, Call, endpoint
 from service.http.schemas import ConfirmRequest, ConfirmView, EnrollmentView, EnrollRequest
 from service.http.views import factor_view, time_view
 from service.i18n import negotiate
@@ -54,7 +55,7 @@ def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
             "secret": enrollment.secret,
             "otpauth_uri": uri,
             "qr_svg": qr_svg(uri),
-            "enrollment_url": public_url(call.services) + path,
+            "enrollment_url": public_url(call.services.core.settings) + path,
             "expires_at": time_view(enrollment.expires_at),
         },
         201,

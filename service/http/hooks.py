@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from service.app import Services
 from service.domain.contacts import Phone
 from service.domain.errors import InvalidInput, MalformedBody, SignatureInvalid
+from service.edge import public_url
 from service.flows.delivery_reports import Report
-from service.http.endpoint import public_url
 from service.http.problems import as_domain_error
 from service.providers import twilio_events
 from service.providers.twilio_events import CloudEvent, Message
@@ -43,7 +43,7 @@ def twilio() -> Response:
 def _require_signature(services: Services, body: bytes) -> None:
     token = services.core.settings.twilio_auth_token
     signature = request.headers.get("X-Twilio-Signature", "")
-    url = public_url(services) + request.full_path.rstrip("?")
+    url = public_url(services.core.settings) + request.full_path.rstrip("?")
     try:
         text = body.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from service.domain.api_keys import Scope as KeyScope
 from service.domain.audit import Who
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.mode import Mode, Scope
-from service.http.endpoint import Answer, Call, endpoint
+from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas import (
     AuditView,
     EmptyRequest,
@@ -192,10 +192,7 @@ def list_stuck_users(call: Call[EmptyRequest]) -> Answer:
 
 
 def _limit() -> int:
-    text = request.args.get("limit", "50")
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MOST):
-        raise InvalidInput(FieldFault("limit", f"expected 1 to {MOST}"))
-    return int(text)
+    return whole_number("limit", 50, 1, MOST)
 
 
 def _who(call: Call[Any]) -> Who:

@@ -9,22 +9,16 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify
 
 from service.app import Services
-from service.domain.channels import Channel
 from service.domain.incidents import Incident, TimelineEntry
+from service.domain.notices import CHANNEL_NAMES
 from service.domain.uptime import Component, Condition, channels_of
+from service.edge import public_url
 from service.flows.public_status import Status
-from service.http.endpoint import public_url
 from service.http.views import time_view
 
 api = Blueprint("statuspage", __name__)
 
 PAGE_ID = "otp-fallback"
-NAMES = {
-    Channel.SMS: "Text messages",
-    Channel.VOICE: "Phone calls",
-    Channel.WHATSAPP: "WhatsApp messages",
-    Channel.EMAIL: "E-mails",
-}
 _INDICATORS: dict[Condition, tuple[str, str]] = {
     "operational": ("none", "All Systems Operational"),
     "degraded_performance": ("minor", "Partially Degraded Service"),
@@ -43,7 +37,9 @@ def summary() -> Response:
     """The status of every channel, and the incidents that are not over."""
     services: Services = current_app.extensions["otp"]
     response = jsonify(
-        summary_view(services.public_status(), services.core.settings.issuer, public_url(services))
+        summary_view(
+            services.public_status(), services.core.settings.issuer, public_url(services.core.settings)
+        )
     )
     response.headers["Access-Control-Allow-Origin"] = "*"  # for badges and dashboards on other sites
     return response
@@ -72,7 +68,7 @@ def summary_view(status: Status, name: str, url: str) -> dict[str, Any]:
 def _component(component: Component, position: int) -> dict[str, Any]:
     return {
         "id": component.channel,
-        "name": NAMES[component.channel],
+        "name": CHANNEL_NAMES[component.channel],
         "status": component.condition,
         "created_at": time_view(component.days[0].start),
         "updated_at": time_view(component.since or component.days[0].start),
@@ -90,7 +86,7 @@ def _component(component: Component, position: int) -> dict[str, Any]:
 def _incident(incident: Incident, components: list[dict[str, Any]], url: str) -> dict[str, Any]:
     monitored = [e.at for e in incident.timeline if e.to in ("half_open", "monitoring")]
     about = channels_of(incident)
-    names = [NAMES[channel] for channel in about] or ["Codes"]
+    names = [CHANNEL_NAMES[channel] for channel in about] or ["Codes"]
     updates = [
         _update(incident, entry) for entry in incident.timeline if entry.public or entry.kind in _BODIES
     ]

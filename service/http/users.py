@@ -7,7 +7,8 @@ from flask import Blueprint
 from service.domain.api_keys import Scope
 from service.domain.contacts import Email, Phone
 from service.domain.links import LinkKind
-from service.http.endpoint import Answer, Call, endpoint, public_url
+from service.edge import public_url
+from service.http.endpoint import Answer, Call, endpoint
 from service.http.schemas import (
     BackupCodesView,
     ContactsRequest,
@@ -82,7 +83,10 @@ def link_account(call: Call[LinkRequest]) -> Answer:
         return_url=call.body.return_url,
         locale=negotiate([call.body.locale]) if call.body.locale else None,
     )
-    view = {"account_url": public_url(call.services) + path, "expires_at": time_view(link.open_until)}
+    view = {
+        "account_url": public_url(call.services.core.settings) + path,
+        "expires_at": time_view(link.open_until),
+    }
     return Answer(view, 201)
 
 

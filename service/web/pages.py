@@ -1,16 +1,14 @@
 """How a page is made: templates, language, and the headers that every page has."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache, partial
 
 from babel import Locale
-from babel.dates import format_date
 from flask import Response, current_app, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.app import Services
-from service.i18n import negotiate, translate, translate_count
+from service.i18n import day, negotiate, translate, translate_count
 from service.web.assets import Assets
 
 POLICY = (
@@ -79,7 +77,7 @@ def page(
                 "logo": assets.logo,
                 "_": partial(translate, locale),
                 "ngettext": partial(translate_count, locale),
-                "day": partial(_day, locale),
+                "day": partial(day, locale=locale),
                 **values,
             }
         )
@@ -93,8 +91,3 @@ def goto(address: str) -> Response:
     response = Response(status=303, headers={**_HEADERS, "Location": address})
     response.autocorrect_location_header = False
     return response
-
-
-def _day(locale: str, at: int) -> str:
-    """The date of a time in ms."""
-    return format_date(datetime.fromtimestamp(at / 1000, UTC), "medium", locale=locale)

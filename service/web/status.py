@@ -4,16 +4,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from babel.dates import format_datetime
 from babel.numbers import format_percent
 from flask import Blueprint, Response, request
 
-from service.domain.channels import Channel
 from service.domain.incidents import Incident, Progress
-from service.domain.notices import DELAYED, N_
+from service.domain.notices import CHANNEL_NAMES, DELAYED, N_
 from service.domain.uptime import Condition, channels_of
+from service.edge import public_url
 from service.flows.public_status import Status
-from service.i18n import join, negotiate, translate
+from service.i18n import join, moment, negotiate, translate
 from service.web import trouble
 from service.web.pages import locale_of, page, services
 
@@ -35,12 +34,6 @@ _CONDITIONS: Mapping[Condition, str] = {
     "degraded_performance": N_("may be delayed"),
     "partial_outage": N_("delayed for some"),
     "major_outage": N_("delayed"),
-}
-_CHANNELS = {
-    Channel.SMS: N_("Text messages"),
-    Channel.VOICE: N_("Phone calls"),
-    Channel.WHATSAPP: N_("WhatsApp messages"),
-    Channel.EMAIL: N_("E-mails"),
 }
 _PROGRESS: Mapping[Progress, str] = {
     "investigating": N_("We are looking into it."),
@@ -69,7 +62,7 @@ def status_page() -> Response:
             "condition": status.condition,
             "components": [
                 {
-                    "name": _CHANNELS[component.channel],
+                    "name": CHANNEL_NAMES[component.channel],
                     "condition": component.condition,
                     "words": _CONDITIONS[component.condition],
                     "days": component.days,
@@ -78,7 +71,7 @@ def status_page() -> Response:
                 for component in status.components
             ],
             "incidents": [_shown(incident, locale) for incident in recent],
-            "when": _moment(status.at, locale),
+            "when": moment(status.at, locale),
         },
     )
 
@@ -113,10 +106,10 @@ def _shown(incident: Incident, locale: str) -> dict[str, object]:
         "id": incident.id,
         "title": _title(incident, locale),
         "progress": _PROGRESS[incident.status],
-        "began": _moment(incident.opened_at, locale),
+        "began": moment(incident.opened_at, locale),
         "resolved": bool(incident.resolved_at),
         "minutes": minutes,
-        "updates": [{"at": _moment(entry.at, locale), "text": entry.text} for entry in updates[::-1]],
+        "updates": [{"at": moment(entry.at, locale), "text": entry.text} for entry in updates[::-1]],
     }
 
 
@@ -127,13 +120,9 @@ def _title(incident: Incident, locale: str) -> str:
     )
 
 
-def _moment(at: int, locale: str) -> str:
-    return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "long", locale=locale)
-
-
 def _feed(status: Status, locale: str) -> bytes:
     settings = services().core.settings
-    url = settings.public_url or request.host_url.rstrip("/")
+    url = public_url(settings)
     ET.register_namespace("", _ATOM)
 
     def element(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.domain.errors import OtpError
 from service.domain.notices import N_
+from service.edge import status_of
 from service.telemetry import logs
 from service.web.pages import locale_of, page
 
@@ -31,15 +32,6 @@ _PAGES = {
     ),
 }
 _OTHER = (N_("That did not work"), N_("Something changed meanwhile. Go back to the page and try again."))
-_STATUSES = {
-    "link_invalid": 404,
-    "link_used": 410,
-    "link_expired": 410,
-    "form_forged": 403,
-    "store_unavailable": 503,
-    "key_unusable": 500,
-}
-
 _VISIT = re.compile(r"/[a-z]+/s/[\w-]+")
 
 _log = logs.get("web")
@@ -50,7 +42,7 @@ def register(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(OtpError)
     def _domain(error: OtpError) -> Response:
-        status = _STATUSES.get(error.code, 409)
+        status = status_of(error)
         if status >= 500:
             _log.error("page_failed", code=error.code, request_id=g.get("request_id"))
         heading, sentence = _PAGES.get(error.code, _OTHER)

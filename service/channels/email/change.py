@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from service.channels.email.letters import Letters, moment
+from service.channels.email.letters import Letters
 from service.domain.contacts import Email as EmailAddress
 from service.domain.notices import N_
-from service.i18n import DEFAULT, translate, translate_count
+from service.i18n import DEFAULT, moment, translate, translate_count
 from service.providers.smtp import SmtpMailer
 
 DEADLINE = 10.0  # seconds; the worker sends them, nobody waits

@@ -3,12 +3,12 @@
 from email.message import EmailMessage
 
 from service.channels.base import Receipt, SendJob
-from service.channels.email.letters import Letters, moment
+from service.channels.email.letters import Letters
 from service.domain.channels import Channel
 from service.domain.codes import derive_code
 from service.domain.contacts import Email as EmailAddress
 from service.domain.failures import FailureClass, Reason, SendFailure
-from service.i18n import translate, translate_count
+from service.i18n import moment, translate, translate_count
 from service.providers.smtp import SmtpMailer
 
 CODE_FAMILY = "email"

@@ -8,7 +8,6 @@ from email.utils import format_datetime, make_msgid, parseaddr
 from importlib.resources import files
 
 from babel import Locale
-from babel.dates import format_datetime as format_locale_datetime
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from service.domain.contacts import Email as EmailAddress
@@ -61,11 +60,6 @@ class Letters:
         message.add_alternative(self._html.get_template(f"{template}.html").render(words), subtype="html")
         message["Content-Language"] = locale  # last: new content clears what is said of the old
         return message
-
-
-def moment(at: int, locale: str) -> str:
-    """A time in ms as a person reads it, with its time zone."""
-    return format_locale_datetime(datetime.fromtimestamp(at / 1000, UTC), "long", locale=locale)
 
 
 def _environment(*, escape: bool) -> Environment:

@@ -1,0 +1,50 @@
+"""What the API and the pages share: each error's HTTP status, and the address that users reach us by."""
+
+from collections.abc import Mapping
+
+from flask import request
+
+from service.domain import errors
+from service.domain.errors import OtpError
+from service.settings import Settings
+
+STATUSES: Mapping[type[OtpError], int] = {
+    errors.InvalidInput: 422,
+    errors.MalformedBody: 400,
+    errors.Unauthenticated: 401,
+    errors.ScopeMissing: 403,
+    errors.SignatureInvalid: 403,
+    errors.NotFound: 404,
+    errors.AttemptsInFlight: 409,
+    errors.NoOtherChannel: 409,
+    errors.NothingToResend: 409,
+    errors.StateConflict: 409,
+    errors.ModeChanged: 409,
+    errors.EnrollmentEnded: 409,
+    errors.ResendTooSoon: 429,
+    errors.SendsExhausted: 429,
+    errors.CheckUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    errors.LinkInvalid: 404,
+    errors.LinkUsed: 410,
+    errors.LinkExpired: 410,
+    errors.FormForged: 403,
+    errors.IdempotencyKeyInvalid: 400,
+    errors.IdempotencyKeyReused: 422,
+    errors.IdempotencyKeyInUse: 409,
+    errors.KeyUnusable: 500,
+}
+# An ended challenge is gone when no one can bring it back (410), else in conflict with the request (409).
+_GONE = {"expired", "locked"}
+
+
+def status_of(error: OtpError) -> int:
+    """The HTTP status of a domain error."""
+    if isinstance(error, errors.ChallengeEnded):
+        return 410 if error.status in _GONE else 409
+    return STATUSES[type(error)]
+
+
+def public_url(settings: Settings) -> str:
+    """Where users reach this service; unless set, as this caller does."""
+    return settings.public_url or request.host_url.rstrip("/")
