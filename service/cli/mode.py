@@ -4,7 +4,7 @@ import re
 
 from service.cli.output import as_json, core, fail, operator, table
 from service.domain.mode import Mode, Scope
-from service.http.schemas import CALLING_CODE
+from service.http.schemas.common import CALLING_CODE
 from service.http.views import mode_setting_view
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

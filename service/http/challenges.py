@@ -10,15 +10,15 @@ from service.edge import public_url
 from service.flows.start import StartRequest
 from service.flows.wait import mark
 from service.http.endpoint import Answer, Call, endpoint, whole_number
-from service.http.schemas import (
+from service.http.schemas.challenges import (
     ChallengeView,
-    EmptyRequest,
     StartChallengeRequest,
     StartedChallengeView,
     SwitchRequest,
     VerifyRequest,
     VerifyView,
 )
+from service.http.schemas.common import EmptyRequest
 from service.http.views import challenge_view, verdict_view
 from service.i18n import negotiate
 

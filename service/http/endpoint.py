@@ -20,7 +20,7 @@ from service.domain.api_keys import ApiKey, Scope
 from service.domain.errors import FieldFault, InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
 from service.http import idempotency
 from service.http.problems import as_domain_error
-from service.http.schemas import UserId
+from service.http.schemas.common import UserId
 
 B = TypeVar("B", bound=BaseModel)
 _USER_ID = TypeAdapter(UserId)

@@ -7,7 +7,7 @@ from service.domain.links import LinkKind
 from service.domain.totp import provisioning_uri
 from service.edge import public_url
 from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import ConfirmRequest, ConfirmView, EnrollmentView, EnrollRequest
+from service.http.schemas.users import ConfirmRequest, ConfirmView, EnrollmentView, EnrollRequest
 from service.http.views import factor_view, time_view
 from service.i18n import negotiate
 from service.qr import qr_svg

@@ -13,7 +13,7 @@ import service
 from service.http import challenges, enrollments, ops, users
 from service.http.endpoint import OPERATIONS, Operation
 from service.http.problems import CONTENT_TYPE
-from service.http.schemas import HealthView, JwksView, Problem, SummaryView
+from service.http.schemas.public import HealthView, JwksView, Problem, SummaryView
 
 _DECLARING = (challenges, enrollments, users, ops)  # importing them declares their operations
 _TAGS = {

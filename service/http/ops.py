@@ -10,9 +10,9 @@ from service.domain.audit import Who
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.mode import Mode, Scope
 from service.http.endpoint import Answer, Call, endpoint, whole_number
-from service.http.schemas import (
+from service.http.schemas.common import EmptyRequest
+from service.http.schemas.ops import (
     AuditView,
-    EmptyRequest,
     HealthReport,
     IncidentsView,
     IncidentUpdateRequest,

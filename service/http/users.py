@@ -9,11 +9,11 @@ from service.domain.contacts import Email, Phone
 from service.domain.links import LinkKind
 from service.edge import public_url
 from service.http.endpoint import Answer, Call, endpoint
-from service.http.schemas import (
+from service.http.schemas.common import EmptyRequest
+from service.http.schemas.users import (
     BackupCodesView,
     ContactsRequest,
     ContactsView,
-    EmptyRequest,
     FactorsView,
     LinkRequest,
     LinkView,

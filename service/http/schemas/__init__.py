@@ -1,0 +1,1 @@
+"""The models of the API, a file for each part of it."""
