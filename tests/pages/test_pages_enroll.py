@@ -173,6 +173,16 @@ def test_backup_codes_come_with_the_first_app_only(stack, api, person):
     assert visitor.actions == []
 
 
+def test_as_many_apps_as_one_may_have(stack, api, person):
+    for _ in range(10):
+        api.enroll(person.id)
+    begun = begin(api, person)
+    visitor = Visitor(stack.url).open(begun["enrollment_url"])
+    visitor.send("confirm", code=pyotp.TOTP(begun["secret"]).now())
+    assert "You have as many apps as you may." in visitor.text
+    assert len(api("GET", f"/v1/users/{person.id}/factors").json()["factors"]) == 10
+
+
 def test_codes_that_were_not_saved_can_be_replaced_in_this_visit(stack, api, person):
     begun = begin(api, person)
     visitor = Visitor(stack.url).open(begun["enrollment_url"])
