@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.domain import errors
 from service.domain.contacts import Email, Phone
 from service.domain.failures import COUNTED, FailureClass, Reason
-from service.http.problems import STATUSES, status_of
+from service.edge import STATUSES, status_of
 from service.providers.twilio_errors import check_failure, is_over, send_failure
 
 
