@@ -19,6 +19,7 @@ from service.flows.audit import Audit
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
 from service.flows.delivery_reports import HeedReports
+from service.flows.drills import RunDrills
 from service.flows.enroll import Enroll
 from service.flows.gates import Gates
 from service.flows.health import DecideHealth
@@ -42,6 +43,7 @@ from service.store.api_keys import ApiKeyStore
 from service.store.audit import AuditStore
 from service.store.challenges import ChallengeStore
 from service.store.changes import ChangeListener
+from service.store.drills import DrillStore
 from service.store.enrollments import EnrollmentStore
 from service.store.health import HealthStore
 from service.store.idempotency import IdempotencyStore
@@ -122,6 +124,18 @@ class Core:
         return ReadReadiness(ReadinessStore(self.store), self.users)
 
     @property
+    def drill_store(self) -> DrillStore:
+        """Where drills are kept."""
+        return DrillStore(self.store, self._audit_store)
+
+    @property
+    def drills(self) -> RunDrills:
+        """Rehearsed outages."""
+        return RunDrills(
+            self.drill_store, self.users, self.health, clock=self.clock, random_bytes=self.random_bytes
+        )
+
+    @property
     def incident_store(self) -> IncidentStore:
         """Where they are kept."""
         return IncidentStore(self.store, self._audit_store)
@@ -146,6 +160,7 @@ class Services:
     mode: SetMode
     audit: Audit
     incidents: TrackIncidents
+    drills: RunDrills
     public_status: PublicStatus
     readiness: ReadReadiness
     proofs: ProofSigner
@@ -203,7 +218,7 @@ def build(core: Core) -> Services:
     gates = Gates(health, clock=core.clock)
     decide_health = DecideHealth(health, clock=core.clock)
     change = ChangeChallenge(
-        challenges, cascade, gates, clock=core.clock, delivery_deadline=delivery_deadline
+        challenges, cascade, gates, core.drill_store, clock=core.clock, delivery_deadline=delivery_deadline
     )
     return Services(
         core=core,
@@ -215,6 +230,7 @@ def build(core: Core) -> Services:
             users,
             ModeStore(store),
             health,
+            core.drill_store,
             challenges,
             cascade,
             gates,
@@ -236,6 +252,7 @@ def build(core: Core) -> Services:
         mode=core.mode,
         audit=core.audit,
         incidents=core.incidents,
+        drills=core.drills,
         readiness=core.readiness,
         public_status=PublicStatus(
             health,

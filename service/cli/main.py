@@ -22,6 +22,8 @@ users_app = typer.Typer(no_args_is_help=True, help="Look up a user, and reset on
 app.add_typer(users_app, name="users")
 incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
+drill_app = typer.Typer()
+app.add_typer(drill_app, name="drill")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
 app.add_typer(audit_app, name="audit")
 
@@ -155,6 +157,73 @@ def incidents_update(
 ) -> None:
     """Say something about one, to operators or to everybody."""
     import_module("service.cli.incidents").update(incident, text, public, status, as_json)
+
+
+@drill_app.callback(invoke_without_command=True)
+def drills(context: typer.Context, as_json: Json = False) -> None:
+    """Rehearse an outage: `outage`, `brown-out` or `silent`. Alone, lists the drills there were."""
+    if context.invoked_subcommand is None:
+        import_module("service.cli.drill").show_all(as_json)
+
+
+def _rehearses(kind: str, what: str) -> None:
+    def drill(
+        reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
+        share: Annotated[str, typer.Option(help="Of the users, such as 10% or 0.1.")] = "100%",
+        user: Annotated[
+            list[str] | None, typer.Option(help="The only ones who take part; may be repeated.")
+        ] = None,
+        application: Annotated[str | None, typer.Option(help="Its users alone take part.")] = None,
+        country: Annotated[str | None, typer.Option(help="Users from there alone, such as +91.")] = None,
+        lasting: Annotated[str, typer.Option("--for", help="How long, such as 5m or 1h.")] = "5m",
+        max_stuck: Annotated[
+            int, typer.Option(help="Stop when more users than that do not get in.", min=0, max=100_000)
+        ] = 20,
+        spare: Annotated[
+            bool, typer.Option(help="Send the real message to users who have no other way.")
+        ] = True,
+        detach: Annotated[bool, typer.Option("--detach", help="Do not wait for its end.")] = False,
+        as_json: Json = False,
+    ) -> None:
+        import_module("service.cli.drill").start(
+            kind,
+            reason=reason,
+            share=share,
+            users=user or [],
+            application=application,
+            country=country,
+            lasting=lasting,
+            max_stuck=max_stuck,
+            spare=spare,
+            detach=detach,
+            json_output=as_json,
+        )
+
+    drill.__doc__ = f"{what} Shows how it goes until its end; Ctrl-C stops it."
+    drill_app.command(kind.replace("_", "-"))(drill)
+
+
+_rehearses("outage", "Rehearse that the primary provider takes nothing.")
+_rehearses("brown_out", "Rehearse that half of the sends by the primary provider hang.")
+_rehearses("silent", "Rehearse that messages are taken and do not arrive.")
+
+
+@drill_app.command("show")
+def drill_show(
+    drill: Annotated[str, typer.Argument(help="The id that `drill` shows.")], as_json: Json = False
+) -> None:
+    """Show one and its report."""
+    import_module("service.cli.drill").show(drill, as_json)
+
+
+@drill_app.command("stop")
+def drill_stop(
+    drill: Annotated[str | None, typer.Argument(help="Its id; unset: the one that runs.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; it stands in the audit trail.")] = None,
+    as_json: Json = False,
+) -> None:
+    """End one before its time."""
+    import_module("service.cli.drill").stop(drill, reason, as_json)
 
 
 @audit_app.command("list")

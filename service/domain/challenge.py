@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Self
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from service.domain.channels import TRAITS, Assurance, Channel
+from service.domain.channels import PRIMARY_PROVIDER, TRAITS, Assurance, Channel
 from service.domain.contacts import Email, Phone
 from service.domain.errors import ChallengeEnded
 from service.domain.failures import Reason
@@ -99,6 +99,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     approved_by: Channel | None = field(name="by", default=None)
     ended_at: int = field(name="en", default=0)
     no_fallback: bool = field(name="nf", default=False)  # of its user: nothing but the primary provider
+    drill: str | None = field(name="dr", default=None)  # the rehearsal that it takes part in
     version: int = field(name="v", default=0)
 
     # What is so
@@ -129,6 +130,13 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def has_verification(self) -> bool:
         """Whether the provider holds a verification for it, which it wants to know the end of."""
         return any(entry.ref is not None for entry in self.entries)
+
+    def was_lost(self, channel: Channel) -> bool:
+        """Whether the channel's message was only said to be sent, by a drill."""
+        entry = self.entry(channel)
+        if self.drill is None or entry is None or TRAITS[channel].provider != PRIMARY_PROVIDER:
+            return False
+        return entry.state == "sent" and entry.ref is None
 
     def attempts_remaining(self) -> int:
         """How many wrong codes are left before the challenge locks."""
@@ -190,7 +198,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         entry = self.entry(channel)
         was_open = entry is not None and entry.opened and not entry.uncertain
         counted = self if maybe_sent else replace(self, sends=self.sends - 1)
-        nothing_out = reason in (Reason.UNDELIVERABLE, Reason.CIRCUIT_OPEN)
+        nothing_out = reason in (Reason.UNDELIVERABLE, Reason.CIRCUIT_OPEN, Reason.DRILL)
         return counted.with_entry(
             channel,
             state="failed",

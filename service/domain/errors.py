@@ -60,6 +60,12 @@ class Unauthenticated(OtpError):
     code = "unauthenticated"
 
 
+class DrillRefused(OtpError):
+    """Another drill runs, or there is an outage for real."""
+
+    code = "drill_refused"
+
+
 class SignatureInvalid(OtpError):
     """A provider's call is not signed, or not by the provider."""
 

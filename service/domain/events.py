@@ -29,6 +29,7 @@ def challenge_event(kind: str, challenge: Challenge, at: int, **data: object) ->
             "application": challenge.application,
             "user": challenge.user,
             "channel": challenge.channel,
+            **({"drill": challenge.drill} if challenge.drill else {}),
             **data,
         },
     )

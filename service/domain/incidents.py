@@ -61,7 +61,7 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
     affected: tuple[str, ...] = ()
     timeline: tuple[TimelineEntry, ...]
     seen: tuple[int, ...] = ()
-    version: int = 1
+    version: int = 0  # 0: not kept yet, so what is kept always has one written, for `audited.lua`
 
     @classmethod
     def begun(cls, incident_id: str, provider: str, route: str, reason: str, at: int) -> Self:
@@ -74,6 +74,7 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
             troubled={route: "open"},
             affected=(route,),
             timeline=(TimelineEntry(at=at, kind="opened", route=route, to="open", reason=reason),),
+            version=1,
         )
 
     def route_changed(self, route: str, to: State, reason: str, at: int) -> Self:

@@ -8,8 +8,10 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from service.channels.base import DeliveryChannel, SendJob
+from service.channels.drilled import Drilled
 from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject, why_not
 from service.domain.channels import TRAITS, Channel
+from service.domain.drills import Drill
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.events import Event, challenge_event
 from service.domain.failures import COUNTED, FailureClass, Reason, SendFailure
@@ -37,6 +39,8 @@ class Walk:
         now: ms, the time of the request.
         until: `time.monotonic()` by which the walk must be over.
         trouble: routes that are not closed; nothing is sent by those.
+        drill: the one that runs.
+        down: providers that failed on it, and how that is told.
     """
 
     challenge: Challenge
@@ -45,9 +49,10 @@ class Walk:
     until: float
     claim: Callable[[Challenge, list[Event]], Challenge]
     trouble: Mapping[str, State] = field(default_factory=dict)
+    drill: Drill | None = None
     began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
-    down: set[str] = field(default_factory=set)
+    down: dict[str, Reason] = field(default_factory=dict)
     fraud: bool = False
 
     def prompt(self, channel: Channel, reason: Reason | None) -> None:
@@ -109,10 +114,11 @@ class Cascade:
         now: int,
         claim: Callable[[Challenge, list[Event]], Challenge] = lambda challenge, _events: challenge,
         trouble: Mapping[str, State] = MappingProxyType({}),
+        drill: Drill | None = None,
     ) -> Walk:
         """Start a walk; its time runs from here."""
         until = time.monotonic() + self._send_deadline + SECOND_CHANCE
-        return Walk(challenge, subject, now, until, claim, trouble)
+        return Walk(challenge, subject, now, until, claim, trouble, drill)
 
     def advance(self, walk: Walk, entries: Iterable[Entry], reason: Reason | None) -> bool:
         """Try entries in order. Returns whether one of them is ready; the walk tells the rest.
@@ -172,13 +178,15 @@ class Cascade:
             trouble=walk.trouble,
         )
         told: dict[str, object] = {"provider": provider, "country": job.country}
+        simulation = walk.drill.simulation(challenge, channel) if walk.drill is not None else None
         try:
-            receipt = self._channels[channel].send(job)
+            receipt = (Drilled(channel, simulation) if simulation else self._channels[channel]).send(job)
         except SendFailure as failure:
             self._note_failure(walk, channel, provider, job, failure)
             return failure
-        metrics.SEND_SECONDS.labels(provider, channel).observe(time.monotonic() - started)
-        metrics.SENDS.labels(provider, channel, job.country, "sent").inc()
+        if simulation is None:
+            metrics.SEND_SECONDS.labels(provider, channel).observe(time.monotonic() - started)
+        metrics.SENDS.labels(provider, channel, job.country, "drill" if simulation else "sent").inc()
         at = walk.at()
         walk.challenge = challenge.sent(
             channel, at, ref=receipt.ref, own_code=receipt.own_code, carrier=receipt.carrier
@@ -197,7 +205,7 @@ class Cascade:
         if walk.fraud and traits.paid:
             return Reason.FRAUD_SUSPECTED
         if traits.provider in walk.down:
-            return Reason.PROVIDER_ERROR
+            return walk.down[traits.provider]
         if self.is_shut(walk, channel):
             return Reason.CIRCUIT_OPEN
         if walk.challenge.sends >= MAX_SENDS:
@@ -214,7 +222,8 @@ class Cascade:
                 FieldFault(TRAITS[channel].contact or "channels", "the provider does not accept it")
             )
         if failure.failure_class in COUNTED and failure.reason is not Reason.CIRCUIT_OPEN:
-            walk.down.add(provider)
+            drilled = failure.reason is Reason.DRILL
+            walk.down[provider] = Reason.DRILL if drilled else Reason.PROVIDER_ERROR
         walk.fraud = walk.fraud or failure.fraud
         walk.challenge = walk.challenge.send_failed(
             channel, failure.reason, maybe_sent=failure.maybe_sent, own_code=False
@@ -234,6 +243,9 @@ class Cascade:
             "carrier": failure.carrier,
         }
         walk.events.append(challenge_event("send_failed", walk.challenge, walk.at(), **told))
+        if failure.reason is Reason.DRILL:
+            metrics.SENDS.labels(provider, channel, job.country, "drill").inc()
+            return
         metrics.SENDS.labels(provider, channel, job.country, failure.failure_class).inc()
         metrics.SEND_FAILURES.labels(provider, channel, failure.failure_class, failure.code).inc()
         _log.warning("send_failed", challenge=job.challenge_id, **told)

@@ -22,6 +22,7 @@ from service.flows.cascade import Cascade, Walk
 from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store.challenges import ChallengeStore
+from service.store.drills import DrillStore
 
 _SAVE_TRIES = 5
 
@@ -34,6 +35,7 @@ class ChangeChallenge:
         challenges: ChallengeStore,
         cascade: Cascade,
         gates: Gates,
+        drills: DrillStore,
         *,
         clock: Callable[[], int],
         delivery_deadline: int,
@@ -41,6 +43,7 @@ class ChangeChallenge:
         self._challenges = challenges
         self._cascade = cascade
         self._gates = gates
+        self._drills = drills
         self._clock = clock
         self._delivery_deadline = delivery_deadline
 
@@ -155,8 +158,9 @@ class ChangeChallenge:
         elif present is not None and TRAITS[present.channel].delivered:
             candidates = _after(challenge, present.channel)
             if candidates:
-                walk.challenge = challenge.left(present.channel, Reason.NOT_DELIVERED)
-                self._cascade.advance(walk, candidates, Reason.NOT_DELIVERED)
+                reason = Reason.DRILL if challenge.was_lost(present.channel) else Reason.NOT_DELIVERED
+                walk.challenge = challenge.left(present.channel, reason)
+                self._cascade.advance(walk, candidates, reason)
         return self._store(walk)
 
     def delivery_failed(self, challenge_id: str, channel: Channel, ref: str) -> int | None:
@@ -204,8 +208,11 @@ class ChangeChallenge:
             raise ResendTooSoon(f"Wait {seconds} s before asking for another message.", retry_after=seconds)
 
     def _walk(self, challenge: Challenge, subject: Subject, now: int) -> Walk:
+        drill = self._drills.running() if challenge.drill else None
+        if drill is not None and not drill.runs(now):
+            drill = None
         trouble = self._gates.trouble()
-        return self._cascade.begin(challenge, subject, now, claim=self._claim, trouble=trouble)
+        return self._cascade.begin(challenge, subject, now, claim=self._claim, trouble=trouble, drill=drill)
 
     def _claim(self, challenge: Challenge, events: list[Event]) -> Challenge:
         """Store the intent to send, so that of two requests at once only one sends."""

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from service.domain.drills import Tally
 from service.domain.errors import StateConflict, StoreUnavailable
 from service.domain.events import Event
 from service.domain.failures import COUNTED
@@ -32,6 +33,8 @@ class DecideHealth:
         self._token = secrets.token_hex(8)
         self._knowledge: Knowledge | None = None
         self._monitor = Monitor()
+        self._tallies: dict[str, Tally] = {}
+        self._counted: set[str] = set()
         self._saved_at = 0
 
     def step(self, heed: Sequence[Listener] = ()) -> bool:
@@ -47,9 +50,11 @@ class DecideHealth:
             StoreUnavailable: Redis can't be reached; nothing is lost.
         """
         if self._knowledge is None:
-            self._knowledge = self._health.lead(self._token)
-            if self._knowledge is None:
+            led = self._health.lead(self._token)
+            if led is None:
                 return False
+            self._knowledge, self._tallies = led
+            self._counted.clear()
             now = self._clock() / 1000
             self._monitor = Monitor(self._knowledge.routes, now=self._knowledge.ticked or now)
             self._saved_at = 0
@@ -61,7 +66,9 @@ class DecideHealth:
         for event in events:
             transitions += self._monitor.advance(event.at / 1000)
             try:
-                transitions += self._apply(event)
+                self._count(event)
+                if not event.data.get("drill"):
+                    transitions += self._apply(event)
             except (KeyError, TypeError, ValueError) as error:
                 # Of another version, or written by hand: without it the decision is as good.
                 _log.error("event_unreadable", type=event.type, exc_info=error)
@@ -83,6 +90,14 @@ class DecideHealth:
     def warn(self, provider: str, seconds: float) -> None:
         """Somebody else reports trouble with a provider: evidence that lowers the bars, no more."""
         self._monitor.warn(provider, self._clock() / 1000 + seconds)
+
+    def _count(self, event: OutboxEvent) -> None:
+        assert self._knowledge is not None  # noqa: S101 - `step` made sure
+        self._knowledge.traffic.count(event.type, event.at, event.data)
+        drill_id = event.data.get("drill")
+        if drill_id and event.type.startswith("challenge."):
+            self._tallies.setdefault(drill_id, Tally()).count(event.type, event.at, event.data)
+            self._counted.add(drill_id)
 
     def _apply(self, event: OutboxEvent) -> list[Transition]:
         data, at = event.data, event.at / 1000
@@ -146,7 +161,10 @@ class DecideHealth:
             )
             for t in transitions
         ]
-        return self._health.save(self._token, self._knowledge, states, events)
+        minutes = self._knowledge.traffic.settle(now)
+        tallies = {drill_id: self._tallies[drill_id] for drill_id in self._counted}
+        self._counted.clear()
+        return self._health.save(self._token, self._knowledge, states, events, minutes, tallies)
 
     def _tell(self, transition: Transition) -> None:
         metrics.TRANSITIONS.labels(transition.route, transition.to, transition.reason).inc()

@@ -1,14 +1,16 @@
-"""Starting a challenge, in two round trips: load the user, the mode and the routes' health, then store."""
+"""Starting a challenge, in two round trips: load the user, mode, routes' health and drill, then store."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as struct_replace
 
-from service.domain.challenge import MAX_ATTEMPTS, NOWHERE, Challenge, Subject
-from service.domain.channels import DEFAULT_ORDER, Assurance, Channel
+from service.domain.challenge import MAX_ATTEMPTS, NOWHERE, Challenge, Entry, Subject
+from service.domain.channels import DEFAULT_ORDER, PRIMARY_PROVIDER, TRAITS, Assurance, Channel
 from service.domain.codes import RandomBytes
 from service.domain.contacts import Email, Phone
+from service.domain.drills import Drill
 from service.domain.errors import StateConflict
 from service.domain.events import challenge_event
 from service.domain.health.breaker import State
@@ -22,6 +24,7 @@ from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store import keys
 from service.store.challenges import ChallengeStore
+from service.store.drills import DrillStore
 from service.store.health import HealthStore, RouteState
 from service.store.modes import ModeStore
 from service.store.redis import Store
@@ -54,6 +57,7 @@ class StartChallenge:
         users: UserStore,
         modes: ModeStore,
         health: HealthStore,
+        drills: DrillStore,
         challenges: ChallengeStore,
         cascade: Cascade,
         gates: Gates,
@@ -67,6 +71,7 @@ class StartChallenge:
         self._users = users
         self._modes = modes
         self._health = health
+        self._drills = drills
         self._challenges = challenges
         self._cascade = cascade
         self._gates = gates
@@ -82,8 +87,9 @@ class StartChallenge:
             InvalidInput: the provider refuses the number as such; nothing was stored.
             StoreUnavailable: Redis can't be reached.
         """
+        began = time.monotonic()
         now = self._clock()
-        user, mode, states = self._load(request, now)
+        user, mode, states, drill = self._load(request, now)
         challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
         country = user.phone.calling_code if user.phone else NOWHERE
         channels = request.channels or DEFAULT_ORDER
@@ -95,6 +101,7 @@ class StartChallenge:
             mode=mode,
             gates=self._gates.of(states, channels, country, challenge_id) if states else {},
         )
+        drilled, spared = _part_in(drill, user, country, entries, now)
         subject = Subject(
             request.user_id,
             user.phone,
@@ -117,18 +124,22 @@ class StartChallenge:
             expires_at=now + self._ttl,
             max_attempts=MAX_ATTEMPTS,
             no_fallback=not has_fallback(user),
+            drill=drilled.id if drilled else None,
         )
         trouble: Mapping[str, State] = {}
         if states and mode is Mode.AUTO:
             planned_routes = {route_name(e.channel, country) for e in entries if e.state == "waiting"}
             trouble = {n: s for n, s in self._gates.trouble(states).items() if n not in planned_routes}
-        walk = self._cascade.begin(planned, subject, now, trouble=trouble)
+        walk = self._cascade.begin(planned, subject, now, trouble=trouble, drill=drilled)
         ready = self._cascade.advance(walk, entries, None)
         challenge, events = walk.challenge, walk.events
         if ready:
             shown = presentable(challenge.entries, requested=request.channels is not None)
             challenge = struct_replace(challenge, entries=shown)
-        events.insert(0, challenge_event("created", challenge, now))
+        told: dict[str, object] = {"took": int((time.monotonic() - began) * 1000)}
+        if spared is not None:
+            told |= {"drill": spared.id, "spared": True}
+        events.insert(0, challenge_event("created", challenge, now, **told))
         if not ready:
             challenge, failed = dead_end(challenge, now)
             events.append(failed)
@@ -138,10 +149,17 @@ class StartChallenge:
         metrics.CHALLENGES.labels(challenge.status).inc()
         return challenge.next_version(), subject
 
-    def _load(self, request: StartRequest, now: int) -> tuple[User, Mode, Mapping[str, RouteState]]:
+    def _load(
+        self, request: StartRequest, now: int
+    ) -> tuple[User, Mode, Mapping[str, RouteState], Drill | None]:
         user_key = self._users.key(request.application, request.user_id)
-        raw_user, raw_modes, raw_health = self._store.batch(
-            [self._users.load_command(user_key), self._modes.load_command(), self._health.load_command()]
+        raw_user, raw_modes, raw_health, raw_drill = self._store.batch(
+            [
+                self._users.load_command(user_key),
+                self._modes.load_command(),
+                self._health.load_command(),
+                self._drills.load_command(),
+            ]
         )
         if raw_user:
             user = self._users.decode(user_key, raw_user)
@@ -154,4 +172,22 @@ class StartChallenge:
             user.phone.calling_code if user.phone else None,
             now,
         )
-        return user, setting.mode if setting else Mode.AUTO, self._health.decode(raw_health)
+        return (
+            user,
+            setting.mode if setting else Mode.AUTO,
+            self._health.decode(raw_health),
+            self._drills.decode(raw_drill),
+        )
+
+
+def _part_in(
+    drill: Drill | None, user: User, country: str, entries: Sequence[Entry], now: int
+) -> tuple[Drill | None, Drill | None]:
+    """The drill that a new challenge takes part in, and the one that it is spared."""
+    if drill is None or not drill.takes(user.key, user.application, country, now):
+        return None, None
+    usable = [entry.channel for entry in entries if entry.state in ("waiting", "ready")]
+    if not any(TRAITS[channel].provider == PRIMARY_PROVIDER for channel in usable):
+        return None, None  # it would send nothing by the provider anyway
+    alone = all(TRAITS[channel].provider == PRIMARY_PROVIDER for channel in usable)
+    return (None, drill) if alone and drill.spare else (drill, None)

@@ -7,12 +7,18 @@ from flask import Blueprint, request
 
 from service.domain.api_keys import Scope as KeyScope
 from service.domain.audit import Who
+from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput
 from service.domain.mode import Mode, Scope
 from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
+    DrillReportView,
+    DrillRequest,
+    DrillStopRequest,
+    DrillsView,
+    DrillView,
     HealthReport,
     IncidentsView,
     IncidentUpdateRequest,
@@ -25,10 +31,12 @@ from service.http.schemas.ops import (
 )
 from service.http.views import (
     audit_view,
+    drill_view,
     health_view,
     incident_view,
     mode_setting_view,
     readiness_view,
+    stuck_user_view,
 )
 
 MOST = 500  # entries of a list in one answer
@@ -149,6 +157,70 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     return Answer(incident_view(incident), 201)
 
 
+@endpoint(
+    api,
+    "POST",
+    "/v1/ops/drills",
+    scope=KeyScope.OPS,
+    body=DrillRequest,
+    answers={201: DrillView},
+    errors=(409,),
+)
+def start_drill(call: Call[DrillRequest]) -> Answer:
+    """Rehearse an outage."""
+    asked = call.body
+    drill = call.services.drills.start(
+        asked.kind,
+        share=asked.share,
+        user_ids=asked.user_ids or (),
+        country=asked.country,
+        application=asked.application,
+        duration=asked.duration,
+        spare=asked.spare,
+        max_stuck=asked.max_stuck,
+        reason=asked.reason,
+        who=_who(call),
+        default_application=call.caller.application,
+    )
+    return Answer(drill_view(drill, Tally()), 201)
+
+
+@endpoint(api, "GET", "/v1/ops/drills", scope=KeyScope.OPS, answers={200: DrillsView})
+def list_drills(call: Call[EmptyRequest]) -> Answer:
+    """List drills, newest first."""
+    return Answer({"drills": [drill_view(drill, tally) for drill, tally in call.services.drills.all()]})
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/drills/{id}",
+    scope=KeyScope.OPS,
+    answers={200: DrillReportView},
+    errors=(404,),
+)
+def get_drill(call: Call[EmptyRequest]) -> Answer:
+    """Read a drill and its report."""
+    drill, tally = call.services.drills.get(call.path["id"])
+    without = [stuck_user_view(user) for user in call.services.drills.without(tally, MOST)]
+    return Answer({**drill_view(drill, tally), "users_without": without})
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/ops/drills/{id}/stop",
+    scope=KeyScope.OPS,
+    body=DrillStopRequest,
+    answers={200: DrillView},
+    errors=(404, 409),
+)
+def stop_drill(call: Call[DrillStopRequest]) -> Answer:
+    """End a drill before its time."""
+    call.services.drills.stop(call.path["id"], _who(call), call.body.reason)
+    return Answer(drill_view(*call.services.drills.get(call.path["id"])))
+
+
 @endpoint(api, "GET", "/v1/ops/readiness", scope=KeyScope.OPS, answers={200: ReadinessView})
 def get_readiness(call: Call[EmptyRequest]) -> Answer:
     """Read how many users would get in if the primary provider died now."""
@@ -180,15 +252,7 @@ def list_stuck_users(call: Call[EmptyRequest]) -> Answer:
     if after and not re.fullmatch(r"[0-3][0-9a-f][A-Za-z0-9_-]{22}", after):
         raise InvalidInput(FieldFault("after", "expected `next` of the answer before"))
     users, following = call.services.readiness.stuck(after, _limit())
-    views = [
-        {
-            "application": user.application,
-            "user_id": user.user_id,
-            "phone": user.phone.masked() if user.phone else None,
-        }
-        for user in users
-    ]
-    return Answer({"users": views, "next": following})
+    return Answer({"users": [stuck_user_view(user) for user in users], "next": following})
 
 
 def _limit() -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from service.app import Services
 from service.domain.challenge import Challenge, Entry, Subject, proven_by
 from service.domain.channels import TRAITS
+from service.domain.drills import Drill, Tally, report
 from service.domain.health.provider import provider_state
 from service.domain.incidents import Incident, TimelineEntry
 from service.domain.mode import ModeSetting
@@ -118,6 +119,37 @@ def readiness_view(readiness: Readiness) -> dict[str, Any]:
         "stuck": readiness.stuck,
         "share": round(readiness.share, 4) if readiness.share is not None else None,
         "by_factor": dict(readiness.by_factor),
+    }
+
+
+def stuck_user_view(user: User) -> dict[str, Any]:
+    """A user who would be locked out."""
+    return {
+        "application": user.application,
+        "user_id": user.user_id,
+        "phone": user.phone.masked() if user.phone else None,
+    }
+
+
+def drill_view(drill: Drill, tally: Tally) -> dict[str, Any]:
+    """A rehearsed outage and what came of it."""
+    return {
+        "id": drill.id,
+        "kind": drill.kind,
+        "status": "finished" if drill.ended_at else "running",
+        "reason": drill.reason,
+        "share": drill.share,
+        "named_users": len(drill.users) or None,
+        "application": drill.application,
+        "country": drill.country,
+        "spare": drill.spare,
+        "max_stuck": drill.max_stuck,
+        "started_by": drill.started_by,
+        "started_at": time_view(drill.started_at),
+        "ends_at": time_view(drill.ends_at),
+        "ended_at": time_view(drill.ended_at) if drill.ended_at else None,
+        "ended_by": drill.ended_by,
+        "report": report(tally)._asdict(),
     }
 
 

@@ -5,16 +5,20 @@ outbox, so that the next one goes on from there and counts every event once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
+from service.domain.drills import Tally
 from service.domain.events import Event
 from service.domain.health.breaker import State
 from service.domain.health.route import Route
+from service.domain.traffic import Minute, Traffic
 from service.store import keys
 from service.store.redis import SCRIPTS, Command, Store
+from service.store.traffic import HOUR, KEPT
 
 LEASE = 3000  # ms without a save after which another worker may decide
 FEED_LIFE = 3600  # seconds
@@ -57,11 +61,12 @@ class Feed(Struct, frozen=True, kw_only=True):
 
 
 class Knowledge(Struct, kw_only=True):
-    """What the deciding worker knows, and how far it has read each partition's outbox."""
+    """What the deciding worker knows and counts, and how far it has read each partition's outbox."""
 
     routes: list[Route] = []
     offsets: dict[str, str] = {}
     ticked: float | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 class OutboxEvent(NamedTuple):
@@ -110,17 +115,14 @@ class HealthStore:
         (taken,) = self._store.batch([("SET", f"{keys.HEALTH_PROBE}{route}", 1, "NX", "PX", spacing_ms)])
         return taken is not None
 
-    def lead(self, token: str) -> Knowledge | None:
-        """Become the deciding worker if there is none; what the last one knew."""
-        leads, raw = self._store.batch(
-            [
-                ("SET", keys.HEALTH_LEADER, token, "NX", "PX", LEASE),
-                ("GET", keys.HEALTH_KNOWLEDGE),
-            ]
-        )
+    def lead(self, token: str) -> tuple[Knowledge, dict[str, Tally]] | None:
+        """Become the deciding worker if there is none; what the last one knew, and counted of drills."""
+        (leads,) = self._store.batch([("SET", keys.HEALTH_LEADER, token, "NX", "PX", LEASE)])
         if leads is None:
             return None
-        return msgspec.json.decode(raw, type=Knowledge) if raw else Knowledge()
+        raw, tallies = self._store.batch([("GET", keys.HEALTH_KNOWLEDGE), ("HGETALL", keys.HEALTH_DRILLS)])
+        knowledge = msgspec.json.decode(raw, type=Knowledge) if raw else Knowledge()
+        return knowledge, decode_tallies(tallies)
 
     def save(
         self,
@@ -128,16 +130,32 @@ class HealthStore:
         knowledge: Knowledge,
         states: Mapping[str, RouteState],
         events: Sequence[Event],
+        minutes: Mapping[int, Minute] = MappingProxyType({}),
+        tallies: Mapping[str, Tally] = MappingProxyType({}),
     ) -> bool:
-        """Save and publish. Returns whether the caller still decides; if not, nothing was saved."""
-        args: list[Any] = [token, LEASE, msgspec.json.encode(knowledge), len(states)]
+        """Save and publish. Returns whether the caller still decides; if not, nothing was saved.
+
+        Args:
+            token: the caller's.
+            knowledge: what the next one goes on from.
+            states: of the routes.
+            events: what was decided.
+            minutes: of the traffic, those that changed.
+            tallies: of drills, those that changed.
+        """
+        hours = sorted({number // HOUR for number in minutes})
+        names = [keys.HEALTH_LEADER, keys.HEALTH_KNOWLEDGE, keys.HEALTH_STATES, keys.HEALTH_DRILLS]
+        first_hour = len(names) + 1
+        args: list[Any] = [token, LEASE, msgspec.json.encode(knowledge)]
         for name, state in states.items():
-            args += (name, msgspec.json.encode(state))
-        reply = self._store.run(
-            SCRIPTS["health_save"],
-            [keys.HEALTH_LEADER, keys.HEALTH_KNOWLEDGE, keys.HEALTH_STATES],
-            args,
-        )
+            args += (3, 0, name, msgspec.json.encode(state))
+        for drill_id, tally in tallies.items():
+            args += (4, 0, drill_id, msgspec.json.encode(tally))
+        for number, minute in minutes.items():
+            place = first_hour + hours.index(number // HOUR)
+            args += (place, KEPT, number, msgspec.json.encode(minute))
+        names += map(keys.health_traffic, hours)
+        reply = self._store.run(SCRIPTS["health_save"], names, args)
         if reply and events:
             self._store.batch([_event_command(event) for event in events])
         return bool(reply)
@@ -172,6 +190,11 @@ class HealthStore:
                 )
         found.sort(key=_written)
         yield from found
+
+
+def decode_tallies(answer: Mapping[bytes, bytes]) -> dict[str, Tally]:
+    """Read what came of drills, by id."""
+    return {name.decode(): msgspec.json.decode(raw, type=Tally) for name, raw in answer.items()}
 
 
 def _written(event: OutboxEvent) -> tuple[int, ...]:

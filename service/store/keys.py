@@ -15,11 +15,13 @@ PARTITIONS = 64
 MODES = "otp:{00}:modes"  # hash: scope -> setting
 AUDIT = "otp:{00}:audit"  # stream: deeds of operators, chained
 AUDIT_HEAD = "otp:{00}:audit:head"  # the hash of the newest of them
+DRILLS = "otp:{00}:drills"  # hash: id -> drill, and the one that runs
 INCIDENTS = "otp:{00}:incidents"  # hash: id -> incident
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
 HEALTH_STATES = "otp:{health}:states"  # hash: route -> state
 HEALTH_KNOWLEDGE = "otp:{health}:knowledge"  # of the deciding worker
+HEALTH_DRILLS = "otp:{health}:drills"  # hash: id -> what came of a drill
 HEALTH_LEADER = "otp:{health}:leader"  # which worker decides
 HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
 VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
@@ -65,6 +67,11 @@ def user_prefix(partition: str) -> str:
 def notices_sent(user_key: str) -> str:
     """How many notices a user got within the hour."""
     return f"otp:{{{user_key[:2]}}}:h:{user_key}"
+
+
+def health_traffic(hour: int) -> str:
+    """What happened in an hour (since the epoch), by minute."""
+    return f"otp:{{health}}:traffic:{hour}"
 
 
 def ready(partition: str) -> str:

@@ -9,7 +9,7 @@ local function emit(outbox, kind, at, data)
 end
 
 local function emit_challenge(outbox, kind, at, id, c, extra)
-  local data = { id = id, application = c.a, user = c.u, channel = c.ch }
+  local data = { id = id, application = c.a, user = c.u, channel = c.ch, drill = c.dr }
   for name, value in pairs(extra or {}) do data[name] = value end
   emit(outbox, 'challenge.' .. kind, at, cjson.encode(data))
 end
@@ -46,7 +46,7 @@ end
 local function approve(keys, id, c, channel, now)
   c.st, c.by, c.en, c.q = 'approved', channel, now, nil
   redis.call('ZREM', keys.due, id)
-  emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n,
+  emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n, started_at = c.at,
     country = c.cc, sends = sends_of(c), verifications = has_verification(c) })
   return save(keys.challenge, id, c)
 end

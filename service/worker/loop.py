@@ -41,6 +41,7 @@ def run(services: Services) -> None:
             _drain, stopping, services.notify_changes.claim, services.notify_changes, "notice_failed"
         ),
         gevent.spawn(_watch_status_page, services, stopping),
+        gevent.spawn(_watch_drills, services, stopping),
     ]
     _log.info("worker_started")
     while not stopping.wait(PAUSE):
@@ -104,6 +105,14 @@ def _watch_status_page(services: Services, stopping: Event) -> None:
             wait = services.status_page.look() if services.decide_health.decides else PAUSE
         except StoreUnavailable:
             wait = PAUSE
+
+
+def _watch_drills(services: Services, stopping: Event) -> None:
+    while not stopping.wait(PAUSE):
+        try:
+            services.drills.watch()
+        except OtpError as error:
+            _log.info("drill_not_watched", code=error.code)
 
 
 def _look_after(services: Services, challenge_id: str) -> None:

@@ -71,6 +71,10 @@ def incidents(api, only_open=False):
     return api("GET", f"/v1/ops/incidents{'?open=true' if only_open else ''}").json()["incidents"]
 
 
+def health(api):
+    return api("GET", "/v1/ops/health").json()["routes"]
+
+
 @pytest.fixture
 def outage(stack, api, sandbox, people):
     """Twilio dies; the incident that comes of it."""
@@ -128,6 +132,18 @@ def test_a_breaker_opens_an_incident_and_closes_it(outage, stack, api, sandbox, 
     types = [event["type"] for event in stack.events() if event["type"].startswith("incident.")]
     assert types[0] == "incident.opened"
     assert types[-1] == "incident.resolved"
+
+
+def test_one_country_is_a_minor_one_and_goes_on_as_well(outage, api, sandbox, people, cli):
+    other = people()
+    healthy = f"+44770090{int(other.phone[-4:]):04d}"
+    challenge = api.start(other.id, phone=healthy)
+    assert api.verify(challenge["id"], sandbox.code(healthy)).json()["valid"]
+    wait_until(lambda: "twilio_verify/sms/+44" in {r["route"] for r in health(api)})
+    incident = outage()
+    assert incident["impact"] == "minor"
+    told = cli("incidents", "update", incident["id"], "Only there.", "--status", "identified", "--json")
+    assert told["status"] == "identified"
 
 
 def test_a_worker_that_dies_makes_no_second_one(outage, stack, api):

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from service.domain.drills import EndedBy, Kind
 from service.domain.mode import Mode
-from service.http.schemas.common import AnswerModel, Country, RequestModel, Sentence, Short, Time
+from service.http.schemas.common import AnswerModel, Country, RequestModel, Sentence, Short, Time, UserId
 
 
 class ModeRequest(RequestModel):
@@ -47,6 +48,86 @@ class ModeView(AnswerModel):
     settings: list[ModeSettingView]
 
 
+def _hyphens(text: Any) -> Any:
+    return text.replace("-", "_") if isinstance(text, str) else text
+
+
+class DrillRequest(RequestModel):
+    """An outage to rehearse: nothing, half (`brown_out`), or silently nothing gets through."""
+
+    kind: Annotated[Kind, BeforeValidator(_hyphens)]
+    reason: Sentence
+    share: Annotated[
+        float, Field(gt=0, le=1, strict=False, description="Of the users; each is in it throughout, or not")
+    ] = 1.0
+    user_ids: Annotated[
+        list[UserId] | None, Field(min_length=1, max_length=1000, description="The only ones who take part")
+    ] = None
+    application: Short | None = None
+    country: Country | None = None
+    duration: Annotated[int, Field(ge=10, le=14_400, description="Seconds")] = 300
+    spare: Annotated[
+        bool,
+        Field(description="Send the real message to users who have no other way; they are only counted"),
+    ] = True
+    max_stuck: Annotated[
+        int, Field(ge=0, le=100_000, description="With more users not getting in, it is stopped")
+    ] = 20
+
+
+class DrillStopRequest(RequestModel):
+    """Why it ends before its time."""
+
+    reason: Sentence | None = None
+
+
+class DrillResults(AnswerModel):
+    """What came of it so far."""
+
+    challenges: int
+    switched: int
+    got_in: int
+    share: Annotated[float | None, Field(description="got_in of those that are over")]
+    approved_by: dict[str, int]
+    failed: int
+    expired: int
+    locked: int
+    canceled: int
+    pending: int
+    nowhere_to_go: Annotated[int, Field(description="Had no other way; those who were spared among them")]
+    median_time: Annotated[int | None, Field(description="From start to approval, ms")]
+    slow_time: Annotated[int | None, Field(description="The 95th percentile of that, ms")]
+
+
+class DrillView(AnswerModel):
+    """A rehearsed outage."""
+
+    id: str
+    kind: Kind
+    status: Literal["running", "finished"]
+    reason: str
+    share: float
+    named_users: Annotated[int | None, Field(description="How many were named; null: all may take part")]
+    application: str | None
+    country: str | None
+    spare: bool
+    max_stuck: int
+    started_by: str
+    started_at: Time
+    ends_at: Time
+    ended_at: Time | None
+    ended_by: Annotated[
+        EndedBy | None, Field(description="`safety`: too many got stuck; `outage`: a real one began")
+    ]
+    report: DrillResults
+
+
+class DrillsView(AnswerModel):
+    """Drills, newest first."""
+
+    drills: list[DrillView]
+
+
 class ReadinessCounts(AnswerModel):
     """How many users would get in without the primary provider."""
 
@@ -75,6 +156,12 @@ class StuckUserView(AnswerModel):
     application: str
     user_id: str
     phone: Annotated[str | None, Field(description="Masked")]
+
+
+class DrillReportView(DrillView):
+    """A rehearsed outage and who had nowhere to go, as far as they are known here."""
+
+    users_without: list[StuckUserView]
 
 
 class StuckUsersView(AnswerModel):
