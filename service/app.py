@@ -1,6 +1,7 @@
 """The one place where the parts are put together."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,16 +26,20 @@ from service.flows.gates import Gates
 from service.flows.health import DecideHealth
 from service.flows.incidents import TrackIncidents
 from service.flows.links import Links
+from service.flows.lookup import LookUp
 from service.flows.mode import SetMode
 from service.flows.notices import NotifyChanges
+from service.flows.operators import SignIn
 from service.flows.proofs import ProofSigner
 from service.flows.public_status import PublicStatus
 from service.flows.readiness import ReadReadiness
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
+from service.flows.traffic import ReadTraffic
 from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
+from service.flows.watch import WatchEvents
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
@@ -56,6 +61,8 @@ from service.store.numbers import NumberStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
+from service.store.sessions import SessionStore
+from service.store.traffic import TrafficStore
 from service.store.users import UserStore
 
 DEFAULT_APPLICATION = "default"
@@ -163,6 +170,10 @@ class Services:
     drills: RunDrills
     public_status: PublicStatus
     readiness: ReadReadiness
+    sign_in: SignIn
+    watch: WatchEvents
+    traffic: ReadTraffic
+    look_up: LookUp
     proofs: ProofSigner
     links: Links
     wait: WaitForChange
@@ -203,6 +214,7 @@ def build(core: Core) -> Services:
     """Put the service together."""
     settings, store = core.settings, core.store
     users = core.users
+    api_keys = core.api_keys  # one cache for both doors
     challenges = ChallengeStore(store, core.sealer, users)
     phone_codes = _phone_codes(core, users)
     mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
@@ -222,7 +234,7 @@ def build(core: Core) -> Services:
     )
     return Services(
         core=core,
-        api_keys=core.api_keys,
+        api_keys=api_keys,
         idempotency=IdempotencyStore(store, core.sealer, core.keyring.names),
         challenges=challenges,
         start=StartChallenge(
@@ -254,6 +266,17 @@ def build(core: Core) -> Services:
         incidents=core.incidents,
         drills=core.drills,
         readiness=core.readiness,
+        sign_in=SignIn(
+            SessionStore(store),
+            api_keys,
+            core.audit,
+            key=core.keyring.names,
+            clock=core.clock,
+            random_bytes=core.random_bytes,
+        ),
+        watch=WatchEvents(health, threading.Event()),
+        traffic=ReadTraffic(TrafficStore(store), clock=core.clock),
+        look_up=LookUp(users, challenges),
         public_status=PublicStatus(
             health,
             ModeStore(store),

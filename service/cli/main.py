@@ -73,7 +73,7 @@ def mode(
 @keys_app.command("create")
 def keys_create(
     name: Annotated[str, typer.Option(help="What it is for, to recognise it by.")],
-    scope: Annotated[list[str], typer.Option(help="challenges, enrollments or ops; may be repeated.")],
+    scope: Annotated[list[str], typer.Option(help="challenges, enrollments, ops, ops:read; repeatable.")],
     application: Annotated[str, typer.Option(help="Whose users and challenges it sees.")] = "default",
     as_json: Json = False,
 ) -> None:

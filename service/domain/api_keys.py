@@ -10,6 +10,7 @@ class Scope(StrEnum):
     CHALLENGES = "challenges"
     ENROLLMENTS = "enrollments"
     OPS = "ops"
+    OPS_READ = "ops:read"  # all of `ops` that changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,7 @@ class ApiKey:
     application: str
     scopes: frozenset[Scope]
     created_at: int
+
+    def may(self, scope: Scope, *, change: bool) -> bool:
+        """Whether it is good for what needs a scope; `change`: something other than reading."""
+        return scope in self.scopes or (scope is Scope.OPS and not change and Scope.OPS_READ in self.scopes)

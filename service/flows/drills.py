@@ -10,6 +10,7 @@ from service.domain.codes import RandomBytes
 from service.domain.drills import Drill, EndedBy, Kind, Tally
 from service.domain.errors import DrillRefused, NotFound, StateConflict
 from service.domain.events import Event
+from service.domain.routes import CHECK_ROUTE
 from service.domain.user import User
 from service.store.drills import KEPT, DrillStore
 from service.store.health import HealthStore
@@ -71,7 +72,7 @@ class RunDrills:
         Raises:
             DrillRefused: another one runs, or the provider is in trouble for real.
         """
-        trouble = self._trouble()
+        trouble = self._trouble(country)
         if trouble:
             raise DrillRefused(f"No drill during an outage: {', '.join(trouble)} not closed.")
         now = self._clock()
@@ -168,7 +169,7 @@ class RunDrills:
             self._end(drill, "time", None)
         elif self.get(drill.id)[1].stuck > drill.max_stuck:
             self._end(drill, "safety", None)
-        elif self._trouble():
+        elif self._trouble(drill.country):
             self._end(drill, "outage", None)
 
     def _end(self, drill: Drill, by: EndedBy, entry: AuditEntry | None) -> None:
@@ -185,10 +186,13 @@ class RunDrills:
             return drill
         return replace(drill, ended_at=drill.ends_at, ended_by="time")
 
-    def _trouble(self) -> list[str]:
+    def _trouble(self, country: str | None) -> list[str]:
+        """The routes in trouble that a drill would meet: those of its country, or any."""
         states = self._health.states()
         return [
             name
             for name, state in sorted(states.items())
-            if name.startswith(f"{PRIMARY_PROVIDER}/") and state.state != "closed"
+            if name.startswith(f"{PRIMARY_PROVIDER}/")
+            and state.state != "closed"
+            and (country is None or name == CHECK_ROUTE or country in name.split("/"))
         ]

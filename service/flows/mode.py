@@ -82,6 +82,11 @@ class SetMode:
                 return setting
         raise StateConflict("Others kept changing this mode.", retry_after=1)
 
+    def version(self, scope: Scope) -> int:
+        """How often a scope's mode was changed; to be given to `put`."""
+        setting = self._modes.of(scope)
+        return setting.version if setting else 0
+
     def current(self) -> tuple[ModeSetting | None, list[ModeSetting]]:
         """What holds for everybody (`None`: `auto`), and every setting in force, widest first."""
         now = self._clock()

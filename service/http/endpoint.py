@@ -97,7 +97,7 @@ def endpoint(
         @wraps(handler)
         def view(**path_values: str) -> Response:
             services: Services = current_app.extensions["otp"]
-            caller = _authenticate(services, scope)
+            caller = _authenticate(services, scope, change=method != "GET")
             if "user_id" in path_values:
                 path_values["user_id"] = _user_id(path_values["user_id"])
             raw = request.get_data(cache=True)  # bounded by MAX_CONTENT_LENGTH
@@ -134,7 +134,7 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     return int(text)
 
 
-def _authenticate(services: Services, scope: Scope) -> ApiKey:
+def _authenticate(services: Services, scope: Scope, *, change: bool) -> ApiKey:
     kind, _, presented = request.headers.get("Authorization", "").partition(" ")
     presented = presented.strip()
     if kind.lower() != "bearer" or not presented or len(presented) > 512:
@@ -143,7 +143,7 @@ def _authenticate(services: Services, scope: Scope) -> ApiKey:
     if caller is None:
         raise Unauthenticated("This API key is unknown or was revoked.")
     g.key_id = caller.id
-    if scope not in caller.scopes:
+    if not caller.may(scope, change=change):
         raise ScopeMissing(f"This API key lacks the scope {scope}.")
     return caller
 

@@ -47,6 +47,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: finish what is under way; connections on which nothing is, end."""
         super().handle_exit(sig, frame)
+        self.wsgi.extensions["otp"].watch.stop()
         gevent.spawn(self._end_idle)
 
     def _end_idle(self) -> None:

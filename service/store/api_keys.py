@@ -30,7 +30,10 @@ class ApiKeyStore:
 
     def find(self, presented: str) -> ApiKey | None:
         """The key that was presented, or `None`. Unknown ones are not cached, so a new key works at once."""
-        hashed = self._hash(presented)
+        return self.by_hash(self.hashed(presented))
+
+    def by_hash(self, hashed: str) -> ApiKey | None:
+        """As `find`, by what stands for a key."""
         cached = self._cache.get(hashed)
         if cached is not None and self._monotonic() < cached[0]:
             return cached[1]
@@ -57,7 +60,7 @@ class ApiKeyStore:
         """Make a key, or admit a given one. Returns its record and the key, which can't be had again."""
         if secret is None:
             secret = PREFIX + base64.urlsafe_b64encode(random_bytes(SECRET_BYTES)).decode().rstrip("=")
-        hashed = self._hash(secret)
+        hashed = self.hashed(secret)
         record = ApiKey(f"key_{hashed[2:14]}", name, application, scopes, now)
         self._store.batch([("HSETNX", keys.API_KEYS, hashed, msgspec.json.encode(record))], durable=True)
         return record, secret
@@ -77,5 +80,6 @@ class ApiKeyStore:
                 return True
         return False
 
-    def _hash(self, presented: str) -> str:
+    def hashed(self, presented: str) -> str:
+        """The keyed hash that stands for a key."""
         return keys.keyed_hash(self._name_key, "api key", presented)

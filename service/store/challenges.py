@@ -81,6 +81,18 @@ class ChallengeStore:
             return None
         return challenge
 
+    def recent(self, user_key: str, limit: int) -> list[Challenge]:
+        """A user's latest challenges that are still kept, newest first: those that the outbox tells of."""
+        (entries,) = self._store.batch([("XREVRANGE", keys.outbox(user_key[:2]), "+", "-")])
+        ids: list[str] = []
+        for _, fields in entries:
+            if fields[b"type"] == b"challenge.created" and user_key.encode() in fields[b"data"]:
+                ids.append(msgspec.json.decode(fields[b"data"])["id"])
+                if len(ids) == limit:
+                    break
+        raws = self._store.batch([("GET", keys.challenge(id_)) for id_ in ids]) if ids else []
+        return [_decode(raw) for raw in raws if raw]
+
     def save(self, challenge: Challenge, events: Sequence[Event], *, now: int, due_at: int | None) -> bool:
         """Store a transition with its events, unless another one came first.
 

@@ -160,6 +160,12 @@ class HealthStore:
             self._store.batch([_event_command(event) for event in events])
         return bool(reply)
 
+    def ends(self) -> dict[str, str]:
+        """Where each partition's outbox ends now."""
+        (time,) = self._store.batch([("TIME",)])
+        end = f"{int(time[0]) * 1000 + int(time[1]) // 1000}-0"
+        return dict.fromkeys(keys.partitions(), end)
+
     def read(self, offsets: Mapping[str, str]) -> Iterator[OutboxEvent]:
         """Events since the offsets, in the order in which they were written."""
         partitions = keys.partitions()

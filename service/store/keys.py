@@ -104,6 +104,11 @@ def link_session(link_id: str) -> str:
     return f"otp:{{{link_id[3:5]}}}:o:{link_id[3:]}"
 
 
+def session(hashed: str) -> str:
+    """A session of the console, by the keyed hash of its cookie."""
+    return f"otp:{{{hashed[:2]}}}:s:{hashed}"
+
+
 def outbox(partition: str) -> str:
     """The stream of events of a partition."""
     return f"otp:{{{partition}}}:outbox"

@@ -16,6 +16,7 @@ from service.web import brand
 
 api = Blueprint("assets", __name__)
 
+_OURS = ("ui.css", "ui.js", "icon.svg", "console.css", "console.js")
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -35,7 +36,7 @@ class Assets:
     def load(cls, settings: Settings) -> Self:
         """Read them once."""
         folder = files("service.web").joinpath("assets")
-        plain = {name: folder.joinpath(name).read_bytes() for name in ("ui.css", "ui.js", "icon.svg")}
+        plain = {name: folder.joinpath(name).read_bytes() for name in _OURS}
         plain["brand.css"] = brand.style_sheet(settings.brand_color).encode()
         if settings.brand_logo is not None:
             plain[f"logo{settings.brand_logo.suffix.lower()}"] = settings.brand_logo.read_bytes()

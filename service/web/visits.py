@@ -6,10 +6,10 @@ from functools import wraps
 
 from flask import Blueprint, Response, request
 
-from service.domain.codes import same_code
-from service.domain.errors import FormForged, LinkInvalid
+from service.domain.errors import LinkInvalid
 from service.domain.links import LinkKind
 from service.flows.links import Opened, page_of
+from service.web.forms import require_own_form
 from service.web.pages import goto, locale_of, page, services
 
 # They fetch addresses that people send each other, and must not use a link up.
@@ -74,7 +74,7 @@ def visited(
         def view(link_id: str) -> Response:
             opened = services().links.visit(kind, link_id, _cookie(link_id))
             if method == "POST":
-                _require_own_form(opened)
+                require_own_form(services().links.form_token(opened))
             return handler(opened)
 
         rule = f"/{kind}/s/<link_id>" + (f"/{action}" if action else "")
@@ -112,18 +112,6 @@ def end(opened: Opened, target: str) -> Response:
 def shown(opened: Opened) -> dict[str, object]:
     """What the templates of every visit need."""
     return {"here": address(opened), "form_token": services().links.form_token(opened)}
-
-
-def _require_own_form(opened: Opened) -> None:
-    """SameSite keeps other sites' forms without the cookie; this does where a sibling host is hostile."""
-    given = request.form.get("form_token", "")
-    foreign = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
-    source = request.headers.get("Origin", "null")  # null: what browsers say under `no-referrer`
-    public = services().core.settings.public_url
-    origins = {"null", request.host_url.rstrip("/"), f"https://{request.host}", public}
-    foreign = foreign or source not in origins
-    if foreign or not same_code(given, services().links.form_token(opened)):
-        raise FormForged("This form was not sent from its page.")
 
 
 def _cookie(link_id: str) -> str | None:

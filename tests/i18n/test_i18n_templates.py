@@ -7,7 +7,11 @@ import pytest
 
 from service.messages import SOURCE
 
-TEMPLATES = sorted(path for path in SOURCE.rglob("templates/*") if path.suffix in (".html", ".txt"))
+TEMPLATES = sorted(
+    path
+    for path in SOURCE.rglob("templates/*")
+    if path.suffix in (".html", ".txt")  # those of the console, a folder down, are in English
+)
 ATTRIBUTES = re.compile(r'\b(?:aria-label|alt|title|placeholder)="([^"]*)"')
 
 

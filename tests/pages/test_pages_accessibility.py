@@ -2,21 +2,8 @@
 
 import pyotp
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-from tests.pages.conftest import DESKTOP, PHONE
-
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def check(page, where):
-    page.emulate_media(reduced_motion="reduce")
-    found = Axe().run(
-        page, options={"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
-    )
-    assert found.violations_count == 0, f"{where}\n{found.generate_report()}"
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, f"{where} scrolls sideways"
+from tests.support.browser import DESKTOP, PHONE, check
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.pages.conftest import PHONE
+from tests.support.browser import PHONE
 from tests.support.visitor import Visitor
 
 

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Error
 
-from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.browser import DESKTOP, PHONE
 from tests.support.visitor import Visitor
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pages.conftest import DESKTOP, PHONE
+from tests.support.browser import DESKTOP, PHONE
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,129 @@
+"""What the console's pages share: who may see them, how they are made, how they say that something failed."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+
+from babel.dates import format_timedelta
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from service.domain.audit import Who
+from service.domain.errors import OtpError, ScopeMissing, Unauthenticated
+from service.edge import status_of
+from service.flows.operators import Operator
+from service.telemetry import logs
+from service.web.forms import require_own_form
+from service.web.pages import goto, page, services
+
+COOKIE = "otp_console"
+PATH = "/console"
+LOCALE = "en"
+
+Handler = Callable[..., Response]  # takes the operator, and what is variable in the address
+
+_log = logs.get("console")
+
+
+def console_pages(name: str) -> Blueprint:
+    """A blueprint of the console's."""
+    blueprint = Blueprint(f"console_{name}", __name__)
+    blueprint.register_error_handler(Unauthenticated, _sign_in_first)
+    blueprint.register_error_handler(OtpError, _failed)
+    blueprint.register_error_handler(Exception, _broken)
+    return blueprint
+
+
+def for_operators(
+    blueprint: Blueprint, method: str, rule: str, *, may_change: bool = False, looks: bool = True
+) -> Callable[[Handler], Handler]:
+    """Declare a page of the console, or what a form of it does.
+
+    Args:
+        blueprint: where it is registered.
+        method: `GET` or `POST`.
+        rule: below `/console`.
+        may_change: only for those who may do more than look.
+        looks: a person asks; else it keeps no session from being idle.
+    """
+
+    def declare(handler: Handler) -> Handler:
+        @wraps(handler)
+        def view(**values: str) -> Response:
+            by_itself = not looks or request.headers.get("X-Follow") is not None
+            operator = services().sign_in.visit(request.cookies.get(COOKIE), looks=not by_itself)
+            g.key_id = operator.key.id
+            g.operator = operator
+            if method == "POST":
+                require_own_form(services().sign_in.form_token(operator))
+            if may_change and not operator.may_operate:
+                raise ScopeMissing("You may look only: your API key has the scope ops:read.")
+            return handler(operator, **values)
+
+        blueprint.add_url_rule(PATH + rule, handler.__name__, view, methods=[method])
+        return handler
+
+    return declare
+
+
+def show(
+    template: str, operator: Operator | None, values: Mapping[str, object], *, status: int = 200
+) -> Response:
+    """A page of the console."""
+    now = services().core.clock()
+    return page(
+        f"console/{template}",
+        LOCALE,
+        {
+            "operator": operator,
+            "form_token": services().sign_in.form_token(operator) if operator else "",
+            "section": request.path.removeprefix(PATH).strip("/").split("/")[0],
+            "now": now,
+            "ago": lambda at: _ago(at, now),
+            "utc": _utc,
+            **values,
+        },
+        status=status,
+    )
+
+
+def who(operator: Operator) -> Who:
+    """An operator, for the audit trail."""
+    return Who(operator.key.id, request.remote_addr)
+
+
+def filled(name: str) -> str | None:
+    """A field of the form; `None` when it is empty."""
+    return " ".join(request.form.get(name, "").split()) or None
+
+
+def _sign_in_first(_error: OtpError) -> Response:
+    if request.headers.get("X-Follow") is not None:
+        return Response(status=401)
+    return goto(f"{PATH}/sign-in")
+
+
+def _failed(error: OtpError) -> Response:
+    status = status_of(error)
+    if status >= 500:
+        _log.error("page_failed", code=error.code, request_id=g.get("request_id"))
+    answer = show("failed.html", g.get("operator"), {"detail": error.detail}, status=status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def _broken(error: Exception) -> Response:
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        return show("failed.html", g.get("operator"), {"detail": error.name}, status=error.code or 500)
+    _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
+    detail = f"Something went wrong here. The logs say more, under {g.get('request_id')}."
+    return show("failed.html", g.get("operator"), {"detail": detail}, status=500)
+
+
+def _ago(at: int, now: int) -> str:
+    return format_timedelta(timedelta(milliseconds=at - now), add_direction=True, locale=LOCALE)
+
+
+def _utc(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,61 @@
+"""`/console/incidents`: recorded outages, and what to say of them."""
+
+from typing import cast, get_args
+
+from flask import Response, request
+
+from service.domain.errors import InvalidInput
+from service.domain.incidents import Progress
+from service.domain.text import is_printable
+from service.flows.operators import Operator
+from service.web.console.frame import PATH, console_pages, filled, for_operators, show, who
+from service.web.pages import goto, services
+
+SHOWN = 100
+LONGEST_TEXT = 500
+
+api = console_pages("incidents")
+
+
+@for_operators(api, "GET", "/incidents")
+def incidents(operator: Operator) -> Response:
+    """All of them, newest first."""
+    return show("incidents.html", operator, {"incidents": services().incidents.all()[:SHOWN]})
+
+
+@for_operators(api, "GET", "/incidents/<incident_id>")
+def incident(operator: Operator, incident_id: str) -> Response:
+    """One with its timeline."""
+    return _page(operator, incident_id)
+
+
+@for_operators(api, "POST", "/incidents/<incident_id>", may_change=True)
+def update(operator: Operator, incident_id: str) -> Response:
+    """Say something."""
+    text, status = filled("text"), request.form.get("status") or None
+    if text is None or len(text) > LONGEST_TEXT or not is_printable(text):
+        return _page(operator, incident_id, f"text: expected 1 to {LONGEST_TEXT} characters")
+    if status is not None and status not in get_args(Progress):
+        return _page(operator, incident_id, "status: choose one")
+    public = request.form.get("public") == "yes"
+    try:
+        services().incidents.update(
+            incident_id, text, who(operator), public=public, status=cast("Progress | None", status)
+        )
+    except InvalidInput as error:
+        return _page(operator, incident_id, error.detail)
+    return goto(f"{PATH}/incidents/{incident_id}")
+
+
+def _page(operator: Operator, incident_id: str, trouble: str | None = None) -> Response:
+    return show(
+        "incident.html",
+        operator,
+        {
+            "incident": services().incidents.get(incident_id),
+            "progress": get_args(Progress),
+            "form": request.form,
+            "trouble": trouble,
+        },
+        status=422 if trouble else 200,
+    )

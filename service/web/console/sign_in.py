@@ -1,0 +1,51 @@
+"""Signing in to the console and out of it."""
+
+from flask import Response, request
+
+from service.domain.errors import ScopeMissing, Unauthenticated
+from service.edge import status_of
+from service.flows.operators import LONGEST, Operator
+from service.web.console.frame import COOKIE, PATH, console_pages, for_operators, show
+from service.web.forms import require_own_form
+from service.web.pages import goto, services
+
+LONGEST_KEY = 512  # characters
+
+api = console_pages("sign_in")
+
+
+@api.get(f"{PATH}/sign-in")
+def sign_in_form() -> Response:
+    """The form."""
+    return show("sign-in.html", None, {"trouble": None})
+
+
+@api.post(f"{PATH}/sign-in")
+def sign_in() -> Response:
+    """Exchange an API key for a session."""
+    require_own_form(None)
+    presented = request.form.get("key", "").strip()
+    try:
+        operator = services().sign_in(presented[:LONGEST_KEY], request.remote_addr)
+    except (Unauthenticated, ScopeMissing) as error:
+        return show("sign-in.html", None, {"trouble": error.detail}, status=status_of(error))
+    response = goto(PATH)
+    response.set_cookie(
+        COOKIE,
+        operator.cookie,
+        max_age=LONGEST // 1000,
+        path=PATH,
+        httponly=True,
+        secure=(services().core.settings.public_url or "").startswith("https://"),
+        samesite="Lax",  # Strict would not come along with a link from an alert
+    )
+    return response
+
+
+@for_operators(api, "POST", "/sign-out")
+def sign_out(operator: Operator) -> Response:
+    """End the session."""
+    services().sign_in.leave(operator)
+    response = goto(f"{PATH}/sign-in")
+    response.delete_cookie(COOKIE, path=PATH)
+    return response
