@@ -47,10 +47,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: finish what is under way; connections on which nothing is, end."""
         super().handle_exit(sig, frame)
-        self.wsgi.extensions["otp"].watch.stop()
         gevent.spawn(self._end_idle)
 
     def _end_idle(self) -> None:
+        # Here, not in the signal's handler: it may wait for a lock.
+        if (application := getattr(self, "wsgi", None)) is not None:  # else it is still starting
+            application.extensions["otp"].watch.stop()
         waiting = list(self._waiting)
         gevent.sleep(LAST_REQUESTS)
         for idle in waiting:
