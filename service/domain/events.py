@@ -9,6 +9,51 @@ from typing import Any
 
 from service.domain.challenge import Challenge
 
+_CHALLENGE = ("id", "application", "channel", "drill")
+# What others are told of each type: nothing that is not named here leaves the service. Users are not named,
+# not even by their keyed hash; who started a challenge knows it by its id.
+TOLD: Mapping[str, tuple[str, ...]] = {
+    "challenge.created": (*_CHALLENGE, "took", "spared"),
+    "challenge.sent": (*_CHALLENGE, "provider", "country", "carrier", "sent_at"),
+    "challenge.send_failed": (*_CHALLENGE, "provider", "country", "carrier", "failure_class", "code"),
+    "challenge.delivery_failed": (*_CHALLENGE, "failed"),
+    "challenge.switched": (*_CHALLENGE, "source", "target", "reason"),
+    "challenge.resent": _CHALLENGE,
+    "challenge.missed": (*_CHALLENGE, "missed", "country", "carrier"),
+    "challenge.wrong_code": (*_CHALLENGE, "attempts"),
+    "challenge.approved": (*_CHALLENGE, "approved_by", "attempts", "country"),
+    "challenge.locked": (*_CHALLENGE, "attempts", "country"),
+    "challenge.canceled": (*_CHALLENGE, "country"),
+    "challenge.expired": (*_CHALLENGE, "country"),
+    "challenge.failed": (*_CHALLENGE, "why"),
+    "factor.enrolled": ("application", "factor", "type"),
+    "factor.imported": ("application", "factors"),
+    "factor.renamed": ("application", "factor"),
+    "factor.removed": ("application", "factor"),
+    "backup_codes.renewed": ("application",),
+    "backup_code.used": ("application", "remaining"),
+    "contacts.changed": ("application", "changed"),
+    "user.reset": ("application", "factors"),
+    "user.deleted": ("application",),
+    "provider.circuit_open": ("route", "from", "to", "reason"),
+    "provider.circuit_half_open": ("route", "from", "to", "reason"),
+    "provider.circuit_closed": ("route", "from", "to", "reason"),
+    "provider.delivery_report": ("channel", "country", "carrier", "status", "code"),
+    "provider.status_page": ("provider", "indicator", "components"),
+    "incident.opened": ("id", "provider", "status", "impact", "routes", "version"),
+    "incident.updated": ("id", "provider", "status", "impact", "routes", "version"),
+    "incident.resolved": ("id", "provider", "status", "impact", "routes", "version"),
+    "mode.changed": ("mode", "country", "application", "set_by", "expires_at"),
+    "drill.started": ("id", "kind", "share", "country", "ends_at"),
+    "drill.finished": ("id", "kind", "stopped_by"),
+}
+
+
+def told(kind: str, data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What others are told of an event; `None`: nothing, it is for the service itself."""
+    fields = TOLD.get(kind)
+    return None if fields is None else {name: data[name] for name in fields if data.get(name) is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -4,8 +4,18 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from service.store.health import HealthStore, OutboxEvent
+from service.store.keys import partitions
 
 PAUSE = 0.5  # seconds between looks
+
+
+OVERLAP = 1000  # ms that are told again, since what is written at once in two places is read in no order
+
+
+def events_since(entry: str) -> dict[str, str]:
+    """Where to go on after an event; some from before it come again."""
+    begin = max(0, int(entry.partition("-")[0]) - OVERLAP)
+    return dict.fromkeys(partitions(), f"{begin}-0")
 
 
 class WatchEvents:

@@ -59,6 +59,7 @@ class Operation:
     answers: Mapping[int, type[BaseModel] | None]
     errors: tuple[int, ...]
     query: Mapping[str, Mapping[str, object]]
+    stream: bool = False
 
 
 OPERATIONS: list[Operation] = []
@@ -74,7 +75,8 @@ def endpoint(
     body: type[BaseModel] | None = None,
     errors: tuple[int, ...] = (),
     query: Mapping[str, Mapping[str, object]] | None = None,
-) -> Callable[[Callable[[Call[Any]], Answer]], Callable[..., Response]]:
+    stream: bool = False,
+) -> Callable[[Callable[[Call[Any]], Answer | Response]], Callable[..., Response]]:
     """Declare an endpoint.
 
     Args:
@@ -86,12 +88,15 @@ def endpoint(
         body: the request's model, for methods that have a body.
         errors: statuses of its own errors; those of all endpoints need not be named.
         query: parameters of the query, as OpenAPI schemas.
+        stream: the answer is a stream of server-sent events.
     """
 
-    def declare(handler: Callable[[Call[Any]], Answer]) -> Callable[..., Response]:
+    def declare(handler: Callable[[Call[Any]], Answer | Response]) -> Callable[..., Response]:
         summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
         OPERATIONS.append(
-            Operation(method, path, handler.__name__, summary, scope, body, answers, errors, query or {})
+            Operation(
+                method, path, handler.__name__, summary, scope, body, answers, errors, query or {}, stream
+            )
         )
 
         @wraps(handler)
@@ -167,7 +172,9 @@ def _user_id(text: str) -> str:
         raise fault from None
 
 
-def _render(answer: Answer) -> Response:
+def _render(answer: Answer | Response) -> Response:
+    if isinstance(answer, Response):
+        return answer
     if answer.body is None:
         return Response(status=answer.status, headers=dict(answer.headers))
     payload = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))

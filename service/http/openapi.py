@@ -106,6 +106,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, model in operation.answers.items():
         responses[str(status)] = _response(status, model)
+    if operation.stream:
+        responses["200"]["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
     idempotency = (409,) if operation.method == "POST" else ()
     for status in sorted({*_COMMON_ERRORS, *operation.errors, *idempotency}):
         responses[str(status)] = {

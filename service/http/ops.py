@@ -1,15 +1,20 @@
 """`/v1/ops`: for operators."""
 
+import json
 import re
+import time
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from service.domain.api_keys import Scope as KeyScope
 from service.domain.audit import Who
 from service.domain.drills import Tally
-from service.domain.errors import FieldFault, InvalidInput
+from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
+from service.flows.watch import PAUSE, events_since
 from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
@@ -32,6 +37,7 @@ from service.http.schemas.ops import (
 from service.http.views import (
     audit_view,
     drill_view,
+    event_view,
     health_view,
     incident_view,
     mode_setting_view,
@@ -40,6 +46,8 @@ from service.http.views import (
 )
 
 MOST = 500  # entries of a list in one answer
+LONGEST_STREAM = 240  # seconds; then whoever listens connects again
+HEARTBEAT = 15.0  # seconds without an event after which a comment is sent
 
 api = Blueprint("ops", __name__)
 
@@ -104,6 +112,49 @@ def get_audit(call: Call[EmptyRequest]) -> Answer:
         raise InvalidInput(FieldFault("before", "expected the id of an entry"))
     entries = call.services.audit.newest(_limit(), before)
     return Answer({"entries": [audit_view(entry) for entry in entries]})
+
+
+@endpoint(
+    api,
+    "GET",
+    "/v1/ops/events",
+    scope=KeyScope.OPS,
+    answers={200: None},
+    query={
+        "types": {
+            "type": "string",
+            "description": "Types that begin so, apart by commas: incident,mode",
+        },
+        "for": {"type": "integer", "minimum": 1, "maximum": LONGEST_STREAM, "description": "Seconds"},
+    },
+    stream=True,
+)
+def follow_events(call: Call[EmptyRequest]) -> Response:
+    """Follow what happens, as server-sent events; `Last-Event-ID` goes on where a stream ended."""
+    seconds = whole_number("for", LONGEST_STREAM, 1, LONGEST_STREAM)
+    types = tuple(filter(None, request.args.get("types", "").split(",")))
+    last = request.headers.get("Last-Event-ID")
+    if last is not None and not re.fullmatch(r"[0-9]{1,15}-[0-9]{1,15}", last):
+        raise InvalidInput(FieldFault("Last-Event-ID", "expected the id of an event"))
+    looks = call.services.watch(events_since(last) if last else None, int(seconds / PAUSE))
+    first = next(looks)  # Redis is asked before anything is answered
+
+    def stream() -> Iterator[str]:
+        yield "retry: 2000\n\n"
+        heard = time.monotonic()
+        try:
+            for events, _ in chain([first], looks):
+                for event in events:
+                    if (view := event_view(event)) and (not types or event.type.startswith(types)):
+                        heard = time.monotonic()
+                        yield f"id: {event.entry}\nevent: {event.type}\ndata: {json.dumps(view)}\n\n"
+                if time.monotonic() - heard > HEARTBEAT:
+                    heard = time.monotonic()
+                    yield ":\n\n"
+        except StoreUnavailable:
+            return  # who listens connects again, and goes on from there
+
+    return Response(stream(), headers={"X-Accel-Buffering": "no"}, content_type="text/event-stream")
 
 
 @endpoint(

@@ -8,6 +8,7 @@ from service.app import Services
 from service.domain.challenge import Challenge, Entry, Subject, proven_by
 from service.domain.channels import TRAITS
 from service.domain.drills import Drill, Tally, report
+from service.domain.events import told
 from service.domain.health.provider import provider_state
 from service.domain.incidents import Incident, TimelineEntry
 from service.domain.mode import ModeSetting
@@ -16,7 +17,7 @@ from service.domain.readiness import Readiness
 from service.domain.user import TotpFactor, User
 from service.flows.verify import Verdict
 from service.i18n import join
-from service.store.health import Feed, RouteState
+from service.store.health import Feed, OutboxEvent, RouteState
 
 
 def time_view(at_ms: int) -> str:
@@ -119,6 +120,19 @@ def readiness_view(readiness: Readiness) -> dict[str, Any]:
         "stuck": readiness.stuck,
         "share": round(readiness.share, 4) if readiness.share is not None else None,
         "by_factor": dict(readiness.by_factor),
+    }
+
+
+def event_view(event: OutboxEvent) -> dict[str, Any] | None:
+    """An event as others are told of it; `None`: they are not."""
+    data = told(event.type, event.data)
+    if data is None:
+        return None
+    return {
+        "id": f"evt_{event.partition}_{event.entry}",
+        "type": event.type,
+        "timestamp": time_view(event.at),
+        "data": data,
     }
 
 
