@@ -270,26 +270,32 @@ def build(core: Core) -> Services:
     )
 
 
-def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
-    settings = core.settings
+def twilio_account(settings: Settings) -> TwilioAccount | None:
+    """Where and as whom Twilio is called; `None` where that is not set."""
     if (
         settings.twilio_account_sid is None
         or settings.twilio_auth_token is None
         or settings.twilio_verify_service_sid is None
     ):
         return None
-    account = TwilioAccount(
+    return TwilioAccount(
         settings.twilio_account_sid,
         settings.twilio_auth_token.get_secret_value(),
         settings.twilio_verify_service_sid,
         settings.twilio_verify_base_url,
     )
+
+
+def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
+    account = twilio_account(core.settings)
+    if account is None:
+        return None
     return PhoneCodes(
         TwilioVerify(account),
         NumberStore(core.store),
         users,
         codes_key=core.keyring.codes,
-        custom_code=settings.twilio_custom_code,
+        custom_code=core.settings.twilio_custom_code,
     )
 
 

@@ -43,6 +43,15 @@ class TwilioAccount:
         return f"TwilioAccount({self.account_sid}, {self.service_sid}, {self.base_url})"
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyService:
+    """How the Verify service is set up at Twilio."""
+
+    name: str
+    code_length: int
+    custom_code: bool
+
+
 class TwilioVerify:
     """One Verify service. One object serves a whole process: its connections are reused."""
 
@@ -126,6 +135,24 @@ class TwilioVerify:
         except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
         return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
+
+    def look_up(self, *, deadline: float) -> VerifyService:
+        """Read how the service is set up. Nothing is sent to anybody.
+
+        Raises:
+            CheckFailure: Twilio could not be asked, or refuses.
+        """
+        try:
+            found = within(deadline, self._service.fetch)
+            return VerifyService(
+                str(found.friendly_name), int(found.code_length), bool(found.custom_code_enabled)
+            )
+        except DeadlineExceeded:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
+        except TwilioRestException as error:
+            raise check_failure(error.status, _code(error) or error.status) from None
+        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
 
     def finish(self, sid: str, status: Literal["canceled", "approved"], *, deadline: float) -> bool:
         """Tell Twilio how a verification ended here. Returns whether it knows now, or knew before."""

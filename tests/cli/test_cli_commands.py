@@ -30,6 +30,7 @@ COMMANDS = [
     "users reset",
     "incidents show",
     "incidents update",
+    "doctor",
 ]
 
 
