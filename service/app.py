@@ -16,6 +16,7 @@ from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
 from service.flows.audit import Audit
+from service.flows.backlog import MeasureBacklog
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
 from service.flows.delivery_reports import HeedReports
@@ -51,6 +52,7 @@ from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
+from service.store.queues import QueueStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
@@ -157,6 +159,7 @@ class Services:
     tell_vendor: TellVendor
     notify_changes: NotifyChanges
     status_page: WatchStatusPage | None
+    measure_backlog: MeasureBacklog
 
 
 def build_core(
@@ -267,6 +270,7 @@ def build(core: Core) -> Services:
         status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
         if settings.status_url is not None
         else None,
+        measure_backlog=MeasureBacklog(QueueStore(store), health, clock=core.clock),
     )
 
 

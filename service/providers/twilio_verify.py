@@ -150,7 +150,7 @@ class TwilioVerify:
         except DeadlineExceeded:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
         except TwilioRestException as error:
-            raise check_failure(error.status, _code(error) or error.status) from None
+            raise check_failure(error.status, _code(error)) from None
         except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
 
@@ -166,10 +166,12 @@ class TwilioVerify:
 
 
 def _code(error: TwilioRestException) -> int:
+    """Twilio's code, which has five digits; what else stands there may quote the request: the status then."""
     try:
-        return int(error.code or 0)
+        code = int(error.code or 0)
     except (TypeError, ValueError):
-        return 0
+        code = 0
+    return code if 10_000 <= code <= 99_999 else int(error.status)
 
 
 def _locale(wanted: str) -> object:

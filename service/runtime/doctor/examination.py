@@ -49,6 +49,7 @@ CHECKS = (  # those that others need stand before them
     Check("api_keys", running.api_keys, needs=("redis",)),
     Check("worker", running.worker, needs=("redis",)),
     Check("outbox", running.outbox, needs=("redis",)),
+    Check("queues", running.queues, needs=("redis",)),
     Check("twilio", twilio.service),
     Check("twilio.code_length", twilio.code_length, needs=("twilio",)),
     Check("smtp", mail.server),

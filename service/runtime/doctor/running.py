@@ -10,6 +10,7 @@ from service.settings import Settings
 from service.store.api_keys import ApiKeyStore
 from service.store.health import HealthStore
 from service.store.keyring import open_keyring
+from service.store.queues import QueueStore
 
 BEHIND, FAR_BEHIND = 5, 60  # seconds
 
@@ -83,6 +84,18 @@ def outbox(site: Site) -> Finding:
     if behind >= BEHIND:
         return warn(f"the oldest event that no worker has read is {behind:.0f} s old", mend)
     return ok("every event was read")
+
+
+def queues(site: Site) -> Finding:
+    """Whether jobs are taken when they are due."""
+    now = site.clock()
+    found = QueueStore(site.store).lengths(now)
+    late = {name: (now - q.oldest) / 1000 for name, q in found.items() if q.oldest is not None}
+    worst = max(late, key=lambda name: late[name], default=None)
+    if worst is not None and late[worst] >= BEHIND:
+        told = f"{found[worst].due} {worst} wait, the oldest for {late[worst]:.0f} s"
+        return (fail if late[worst] >= FAR_BEHIND else warn)(told, "see `worker`, and what it logs")
+    return ok("nothing waits for longer than it has to")
 
 
 def keyring(site: Site) -> Finding:
