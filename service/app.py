@@ -17,6 +17,7 @@ from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
 from service.flows.audit import Audit
+from service.flows.backlog import MeasureBacklog
 from service.flows.cascade import Cascade
 from service.flows.change import ChangeChallenge
 from service.flows.delivery_reports import HeedReports
@@ -58,6 +59,7 @@ from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
+from service.store.queues import QueueStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
@@ -183,6 +185,7 @@ class Services:
     tell_vendor: TellVendor
     notify_changes: NotifyChanges
     status_page: WatchStatusPage | None
+    measure_backlog: MeasureBacklog
 
 
 def build_core(
@@ -307,29 +310,36 @@ def build(core: Core) -> Services:
         status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
         if settings.status_url is not None
         else None,
+        measure_backlog=MeasureBacklog(QueueStore(store), health, clock=core.clock),
     )
 
 
-def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
-    settings = core.settings
+def twilio_account(settings: Settings) -> TwilioAccount | None:
+    """Where and as whom Twilio is called; `None` where that is not set."""
     if (
         settings.twilio_account_sid is None
         or settings.twilio_auth_token is None
         or settings.twilio_verify_service_sid is None
     ):
         return None
-    account = TwilioAccount(
+    return TwilioAccount(
         settings.twilio_account_sid,
         settings.twilio_auth_token.get_secret_value(),
         settings.twilio_verify_service_sid,
         settings.twilio_verify_base_url,
     )
+
+
+def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
+    account = twilio_account(core.settings)
+    if account is None:
+        return None
     return PhoneCodes(
         TwilioVerify(account),
         NumberStore(core.store),
         users,
         codes_key=core.keyring.codes,
-        custom_code=settings.twilio_custom_code,
+        custom_code=core.settings.twilio_custom_code,
     )
 
 

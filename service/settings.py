@@ -95,7 +95,8 @@ class Settings(BaseSettings):
             lines = []
             for fault in error.errors(include_url=False, include_input=False):
                 name = str(fault["loc"][0]) if fault["loc"] else "settings"
-                lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+                found = fault["msg"].removeprefix("Value error, ")
+                lines += [f"{name}: {line}" for line in found.splitlines()]
             raise SettingsError("\n".join(lines)) from None
 
     @field_validator("redis_url")
@@ -172,21 +173,22 @@ class Settings(BaseSettings):
             "TWILIO_VERIFY_SERVICE_SID": self.twilio_verify_service_sid,
         }
         missing = [name for name, value in twilio.items() if value is None]
+        faults: list[str] = []
         if missing and len(missing) < len(twilio):
-            raise ValueError(
-                f"{' and '.join(missing)} must be set too: Twilio needs all of {', '.join(twilio)}"
-            )
+            faults.append(f"{' and '.join(missing)} must be set too: Twilio needs all of {', '.join(twilio)}")
         if self.env == "production":
-            if missing:
-                raise ValueError(
+            if len(missing) == len(twilio):
+                faults.append(
                     f"OTP_ENV=production needs {', '.join(missing)}: the sandbox is for development"
                 )
             if self.master_keys is None:
-                raise ValueError(
+                faults.append(
                     "OTP_ENV=production needs OTP_MASTER_KEYS: a generated key is lost with the disk"
                 )
             if self.public_url is None or not self.public_url.startswith("https://"):
-                raise ValueError("OTP_ENV=production needs OTP_PUBLIC_URL=https://...")
+                faults.append("OTP_ENV=production needs OTP_PUBLIC_URL=https://...")
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
     @property
@@ -216,9 +218,9 @@ def _scheme(url: str, allowed: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError as error:
-        if "," not in url:
-            raise ValueError(f"not a URL: {error}") from None
+    except ValueError:
+        if "," not in url:  # what is wrong with it may be a piece of the password: it is not told
+            raise ValueError("not a URL; in user and password, percent-encode / ? # @ and :") from None
         parts = urlsplit(url.split(",", maxsplit=1)[0])
     if parts.scheme not in allowed:
         raise ValueError(f"expected a URL that starts with {' or '.join(f'{s}://' for s in allowed)}")

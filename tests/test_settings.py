@@ -198,3 +198,19 @@ def test_a_logo_must_be_there_and_light(load, tmp_path):
     for bad in (tmp_path / "none.svg", heavy, tmp_path / "logo.gif"):
         with pytest.raises(SettingsError, match="OTP_BRAND_LOGO: "):
             load(OTP_BRAND_LOGO=str(bad))
+
+
+def test_a_password_that_makes_no_url_is_not_quoted(load):
+    for name in ("REDIS_URL", "SMTP_URL"):
+        with pytest.raises(SettingsError, match=f"{name}: not a URL") as caught:
+            load(**{name: f"{'redis' if name == 'REDIS_URL' else 'smtp'}://:hunter2/x@host:1"})
+        assert "hunter2" not in str(caught.value)
+
+
+def test_production_names_every_fault(load):
+    with pytest.raises(SettingsError) as caught:
+        load(OTP_ENV="production", TWILIO_ACCOUNT_SID="AC1")
+    lines = str(caught.value).splitlines()
+    for name in ("TWILIO_AUTH_TOKEN", "OTP_MASTER_KEYS", "OTP_PUBLIC_URL"):
+        assert sum(name in line.partition(" must ")[0] for line in lines) >= 1
+    assert len(lines) == 3

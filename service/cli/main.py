@@ -250,6 +250,15 @@ def audit_verify(as_json: Json = False) -> None:
 
 
 @app.command()
+def doctor(
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at everything that logins depend on, and say how to mend it; exit code 1 if a check failed."""
+    import_module("service.cli.doctor").doctor(strict, as_json)
+
+
+@app.command()
 def demo(
     pause: Annotated[float, typer.Option(help="Seconds between steps, to read along.", min=0)] = 1.5,
     as_json: Json = False,

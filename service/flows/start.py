@@ -80,6 +80,7 @@ class StartChallenge:
         self._ttl = ttl
         self._delivery_deadline = delivery_deadline
 
+    @metrics.START_SECONDS.time()
     def __call__(self, request: StartRequest) -> tuple[Challenge, Subject]:
         """Start one; it may have ended in `failed` when it comes back.
 

@@ -90,6 +90,28 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException, UnicodeError):
             raise SendFailure(FailureClass.PROVIDER_FAULT, Reason.PROVIDER_ERROR, "connection") from None
 
+    def try_out(self, sender: str, *, deadline: float) -> None:
+        """Connect, log in and name a sender, as for a mail; none is sent.
+
+        Args:
+            sender: the address that mails come from.
+            deadline: seconds that each wait may take.
+
+        Raises:
+            SMTPException: the server refuses, or lacks what is needed.
+            OSError: it can't be reached, or not by TLS.
+        """
+        connection = self._connect(deadline)
+        try:
+            connection.ehlo_or_helo_if_needed()
+            status, text = connection.mail(sender)
+            if status != 250:
+                raise smtplib.SMTPSenderRefused(status, text, sender)
+            connection.rset()
+            connection.quit()
+        finally:
+            connection.close()
+
     def _deliver(self, message: EmailMessage, timeout: float) -> None:
         connection = self._reuse() or self._connect(timeout)
         try:

@@ -43,9 +43,9 @@ class Message(BaseModel):
         return f"{mcc}-{mnc.zfill(2)}"
 
     def code(self) -> str | None:
-        """The error's number, `None` when there is none."""
+        """The error's number, which has five digits; `None` when there is none."""
         text = str(self.error_code or "")
-        return text if re.fullmatch(r"[1-9][0-9]{3,5}", text) else None
+        return text if re.fullmatch(r"[1-9][0-9]{4}", text) else None
 
 
 class CloudEvent(BaseModel):

@@ -43,6 +43,15 @@ class TwilioAccount:
         return f"TwilioAccount({self.account_sid}, {self.service_sid}, {self.base_url})"
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyService:
+    """How the Verify service is set up at Twilio."""
+
+    name: str
+    code_length: int
+    custom_code: bool
+
+
 class TwilioVerify:
     """One Verify service. One object serves a whole process: its connections are reused."""
 
@@ -127,6 +136,24 @@ class TwilioVerify:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
         return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
 
+    def look_up(self, *, deadline: float) -> VerifyService:
+        """Read how the service is set up. Nothing is sent to anybody.
+
+        Raises:
+            CheckFailure: Twilio could not be asked, or refuses.
+        """
+        try:
+            found = within(deadline, self._service.fetch)
+            return VerifyService(
+                str(found.friendly_name), int(found.code_length), bool(found.custom_code_enabled)
+            )
+        except DeadlineExceeded:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
+        except TwilioRestException as error:
+            raise check_failure(error.status, _code(error)) from None
+        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+            raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
+
     def finish(self, sid: str, status: Literal["canceled", "approved"], *, deadline: float) -> bool:
         """Tell Twilio how a verification ended here. Returns whether it knows now, or knew before."""
         try:
@@ -139,10 +166,12 @@ class TwilioVerify:
 
 
 def _code(error: TwilioRestException) -> int:
+    """Twilio's code, which has five digits; what else stands there may quote the request: the status then."""
     try:
-        return int(error.code or 0)
+        code = int(error.code or 0)
     except (TypeError, ValueError):
-        return 0
+        code = 0
+    return code if 10_000 <= code <= 99_999 else int(error.status)
 
 
 def _locale(wanted: str) -> object:

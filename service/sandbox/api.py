@@ -15,7 +15,7 @@ from service.sandbox.attempts import AttemptRow, Attempts
 from service.sandbox.errors import invalid
 from service.sandbox.failures import CHANNELS, Subject
 from service.sandbox.gate import Account, Gate
-from service.sandbox.provider import Provider, Request
+from service.sandbox.provider import CODE_DIGITS, Provider, Request
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -36,6 +36,7 @@ class VerifyApi:
         """The routes, to be registered with an application."""
         routes = Blueprint("verify", __name__, url_prefix="/v2")
         for method, path, view in (
+            ("GET", "/Services/<service_sid>", self.service),
             ("POST", "/Services/<service_sid>/Verifications", self.send),
             ("POST", "/Services/<service_sid>/VerificationCheck", self.check),
             ("GET", "/Services/<service_sid>/Verifications/<key>", self.fetch),
@@ -45,6 +46,14 @@ class VerifyApi:
         ):
             routes.add_url_rule(path, view.__name__, view, methods=[method])
         return routes
+
+    def service(self, service_sid: str) -> Response:
+        """GET the Service: how it is set up."""
+
+        def work(_deliver: bool) -> tuple[int, dict[str, object]]:
+            return 200, render.service(self._account, CODE_DIGITS, _base_url())
+
+        return self._gate.serve("service", service_sid, _nobody, work)
 
     def send(self, service_sid: str) -> Response:
         """POST Verifications: send a code."""

@@ -12,6 +12,7 @@ from service.sandbox.storage import Database, VerificationRows
 from service.sandbox.tally import Tally
 from service.sandbox.verifications import Attempt, Verification
 
+CODE_DIGITS = 6
 SENDERS = {
     "sms": "+18885550142",
     "call": "+18885550142",
@@ -65,7 +66,7 @@ class Provider:
         with self._database.transaction():
             verification = self._rows.live(request.to, now)
             if verification is None:
-                code = f"{self._random.randrange(10**6):06d}"
+                code = f"{self._random.randrange(10**CODE_DIGITS):0{CODE_DIGITS}d}"
                 verification = Verification(self._sid("VE"), request.to, code, now, now)
                 verification.send(attempt, request.custom_code)
                 self._rows.insert(verification)

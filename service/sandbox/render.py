@@ -8,6 +8,37 @@ from service.sandbox.gate import Account
 from service.sandbox.verifications import Verification
 
 
+def service(account: Account, code_length: int, base_url: str) -> dict[str, object]:
+    """The Service."""
+    url = f"{base_url}v2/Services/{account.service_sid}"
+    return {
+        "sid": account.service_sid,
+        "account_sid": account.account_sid,
+        "friendly_name": "Sandbox",
+        "code_length": code_length,
+        "lookup_enabled": False,
+        "psd2_enabled": False,
+        "skip_sms_to_landlines": False,
+        "dtmf_input_required": True,
+        "tts_name": None,
+        "do_not_share_warning_enabled": False,
+        "custom_code_enabled": True,
+        "push": None,
+        "totp": None,
+        "default_template_sid": None,
+        "whatsapp": None,
+        "passkeys": None,
+        "verify_event_subscription_enabled": False,
+        "date_created": _iso(0),
+        "date_updated": _iso(0),
+        "url": url,
+        "links": {
+            "verifications": f"{url}/Verifications",
+            "verification_checks": f"{url}/VerificationCheck",
+        },
+    }
+
+
 def verification(account: Account, found: Verification, base_url: str) -> dict[str, object]:
     """A Verification."""
     return {

@@ -9,7 +9,7 @@ MAX_UPDATES = 1000  #: verifications whose updates are remembered
 class Tally:
     """Counts since the start or the last reset; safe to use from any thread."""
 
-    OPERATIONS = ("send", "check", "update", "fetch", "attempts", "mail")
+    OPERATIONS = ("send", "check", "update", "fetch", "attempts", "service", "mail")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

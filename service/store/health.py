@@ -69,6 +69,12 @@ class Knowledge(Struct, kw_only=True):
     traffic: Traffic = field(default_factory=Traffic)
 
 
+class _Read(Struct):
+    """Of `Knowledge`, how far the outboxes were read."""
+
+    offsets: dict[str, str] = {}
+
+
 class OutboxEvent(NamedTuple):
     """An event as it stands in the outbox."""
 
@@ -104,6 +110,13 @@ class HealthStore:
             [self.load_command(), ("GET", keys.HEALTH_FEED), ("EXISTS", keys.HEALTH_LEADER)]
         )
         return self.decode(answer), msgspec.json.decode(feed, type=Feed) if feed else None, bool(leader)
+
+    def unread_since(self) -> int | None:
+        """When (ms) the oldest event was written that no deciding worker has read; `None`: all are read."""
+        (raw,) = self._store.batch([("GET", keys.HEALTH_KNOWLEDGE)])
+        offsets = msgspec.json.decode(raw, type=_Read).offsets if raw else {}
+        answers = self._store.batch([_unread(partition, offsets, 1) for partition in keys.partitions()])
+        return min((int(entry.partition(b"-")[0]) for ((entry, _),) in filter(None, answers)), default=None)
 
     def save_feed(self, feed: Feed, events: Sequence[Event]) -> None:
         """Publish what the status page says."""
@@ -169,19 +182,7 @@ class HealthStore:
     def read(self, offsets: Mapping[str, str]) -> Iterator[OutboxEvent]:
         """Events since the offsets, in the order in which they were written."""
         partitions = keys.partitions()
-        answers = self._store.batch(
-            [
-                (
-                    "XRANGE",
-                    keys.outbox(partition),
-                    f"({offsets[partition]}" if partition in offsets else "-",
-                    "+",
-                    "COUNT",
-                    READ_AT_ONCE,
-                )
-                for partition in partitions
-            ]
-        )
+        answers = self._store.batch([_unread(partition, offsets, READ_AT_ONCE) for partition in partitions])
         found: list[OutboxEvent] = []
         for partition, entries in zip(partitions, answers, strict=True):
             for entry, fields in entries:
@@ -201,6 +202,11 @@ class HealthStore:
 def decode_tallies(answer: Mapping[bytes, bytes]) -> dict[str, Tally]:
     """Read what came of drills, by id."""
     return {name.decode(): msgspec.json.decode(raw, type=Tally) for name, raw in answer.items()}
+
+
+def _unread(partition: str, offsets: Mapping[str, str], limit: int) -> Command:
+    start = f"({offsets[partition]}" if partition in offsets else "-"
+    return ("XRANGE", keys.outbox(partition), start, "+", "COUNT", limit)
 
 
 def _written(event: OutboxEvent) -> tuple[int, ...]:

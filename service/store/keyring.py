@@ -33,8 +33,8 @@ class Keyring:
         return "Keyring(...)"
 
 
-def load_keyring(store: Store, sealer: Sealer, random_bytes: RandomBytes) -> Keyring:
-    """The installation's keys; the first process to ask makes them.
+def open_keyring(store: Store, sealer: Sealer) -> Keyring | None:
+    """The installation's keys; `None` while there are none.
 
     Raises:
         StoreUnavailable: Redis can't be reached.
@@ -43,9 +43,21 @@ def load_keyring(store: Store, sealer: Sealer, random_bytes: RandomBytes) -> Key
     """
     (sealed,) = store.batch([("GET", keys.KEYRING)])
     if sealed is None:
+        return None
+    opened = json.loads(sealer.open(sealed.decode(), keys.KEYRING))
+    return Keyring(**{name: base64.b64decode(opened[name]) for name in Keyring.__slots__})
+
+
+def load_keyring(store: Store, sealer: Sealer, random_bytes: RandomBytes) -> Keyring:
+    """The installation's keys; the first process to ask makes them.
+
+    Raises:
+        StoreUnavailable: Redis can't be reached.
+        KeyUnusable: they are sealed under a key that is not configured.
+
+    """
+    while (found := open_keyring(store, sealer)) is None:
         fresh = {name: base64.b64encode(random_bytes(32)).decode() for name in Keyring.__slots__}
         text = sealer.seal(json.dumps(fresh).encode(), keys.KEYRING)
         store.batch([("SET", keys.KEYRING, text, "NX")], durable=True)
-        (sealed,) = store.batch([("GET", keys.KEYRING)])
-    opened = json.loads(sealer.open(sealed.decode(), keys.KEYRING))
-    return Keyring(**{name: base64.b64decode(opened[name]) for name in Keyring.__slots__})
+    return found

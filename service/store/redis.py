@@ -92,7 +92,7 @@ class Store:
             StoreUnavailable: Redis can't be reached or can't serve, or did not confirm in time.
 
         """
-        durable = durable and self._has_waitaof()
+        durable = durable and self.has_waitaof()
         if durable:
             commands = [*commands, ("WAITAOF", 1, 0, DURABLE_WAIT)]
         try:
@@ -117,6 +117,18 @@ class Store:
         """A connection of its own, to listen on."""
         return self.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call,no-any-return]
 
+    def has_waitaof(self) -> bool:
+        """Whether the server says when a write is on its disk."""
+        if self._waitaof is None:
+            try:
+                self._execute("WAITAOF", 1, 0, 1)
+                self._waitaof = True
+            except ResponseError:  # unknown command (before 7.2), or no append-only file
+                self._waitaof = False
+            except RedisError as error:
+                raise _translated(error) from error
+        return self._waitaof
+
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         if len(commands) == 1:
             try:
@@ -130,17 +142,6 @@ class Store:
 
     def _execute(self, *words: Any) -> Any:
         return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
-
-    def _has_waitaof(self) -> bool:
-        if self._waitaof is None:
-            try:
-                self._execute("WAITAOF", 1, 0, 1)
-                self._waitaof = True
-            except ResponseError:  # unknown command (before 7.2), or no append-only file
-                self._waitaof = False
-            except RedisError as error:
-                raise _translated(error) from error
-        return self._waitaof
 
 
 def _translated(error: Exception) -> Exception:

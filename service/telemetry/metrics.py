@@ -11,6 +11,11 @@ SWITCHES = Counter(
 DEAD_ENDS = Counter(
     "otp_dead_ends_total", "Why each channel of a challenge that failed could not serve.", ["channel", "why"]
 )
+START_SECONDS = Histogram(
+    "otp_start_seconds",
+    "Time to start a challenge, waiting for providers included.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5),
+)
 SENDS = Counter(
     "otp_sends_total",
     "Sends by outcome: sent, or the failure's class.",
@@ -50,6 +55,29 @@ INCIDENTS = Counter(
 STATUS_FEED = Counter("otp_status_feed_total", "Looks at the provider's status page.", ["outcome"])
 CHECKS = Counter(
     "otp_provider_checks_total", "Codes that a provider was asked about.", ["provider", "outcome"]
+)
+WORKER_STEP = Gauge(
+    "otp_worker_last_step_timestamp_seconds",
+    "When a worker last took due challenges (deadlines), and last decided on health (health).",
+    ["step"],
+    multiprocess_mode="max",
+)
+OUTBOX_LAG = Gauge(
+    "otp_outbox_lag_seconds",
+    "Age of the oldest event that the deciding worker has not read.",
+    multiprocess_mode="mostrecent",
+)
+QUEUE_LENGTH = Gauge(
+    "otp_queue_length",
+    "Jobs of the workers: due and not taken, or due later.",
+    ["queue", "state"],
+    multiprocess_mode="mostrecent",
+)
+QUEUE_AGE = Gauge(
+    "otp_queue_overdue_seconds",
+    "For how long the oldest job has been due.",
+    ["queue"],
+    multiprocess_mode="mostrecent",
 )
 REQUESTS = Counter("otp_http_requests_total", "Answered requests.", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(

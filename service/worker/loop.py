@@ -6,6 +6,7 @@ is over, and a transition is stored only on top of the state it was decided on.
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import gevent
@@ -14,11 +15,12 @@ from gevent.pool import Pool
 
 from service.app import Services
 from service.domain.errors import OtpError, StoreUnavailable
-from service.telemetry import logs
+from service.telemetry import logs, metrics
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
 DECIDE_PAUSE = 0.2  # seconds between steps of the deciding worker
+MEASURE_PAUSE = 2.0  # seconds between measurements of the backlog
 JOBS_PAUSE, JOBS_AT_ONCE = 1.0, 10  # seconds between looks; of each kind under way
 BATCH = 50  # per partition and look
 AT_ONCE = 100  # flows under way: they wait for mail servers
@@ -42,6 +44,7 @@ def run(services: Services) -> None:
         ),
         gevent.spawn(_watch_status_page, services, stopping),
         gevent.spawn(_watch_drills, services, stopping),
+        gevent.spawn(_measure, services, stopping),
     ]
     _log.info("worker_started")
     while not stopping.wait(PAUSE):
@@ -50,6 +53,7 @@ def run(services: Services) -> None:
         except StoreUnavailable:
             _log.warning("store_unavailable")
             continue
+        metrics.WORKER_STEP.labels("deadlines").set_to_current_time()
         for challenge_id in due:
             pool.spawn(_look_after, services, challenge_id)
     pool.join(timeout=10)
@@ -61,7 +65,8 @@ def _decide(services: Services, stopping: Event) -> None:
     heed = (services.tell_vendor.note, services.notify_changes.note, services.incidents.note)
     while not stopping.wait(DECIDE_PAUSE):
         try:
-            services.decide_health.step(heed)
+            if services.decide_health.step(heed):
+                metrics.WORKER_STEP.labels("health").set_to_current_time()
         except StoreUnavailable:
             stopping.wait(PAUSE)
         except Exception as error:  # noqa: BLE001 - a decision that fails must not end all of them
@@ -113,6 +118,12 @@ def _watch_drills(services: Services, stopping: Event) -> None:
             services.drills.watch()
         except OtpError as error:
             _log.info("drill_not_watched", code=error.code)
+
+
+def _measure(services: Services, stopping: Event) -> None:
+    while not stopping.wait(MEASURE_PAUSE):
+        with suppress(StoreUnavailable):
+            services.measure_backlog()
 
 
 def _look_after(services: Services, challenge_id: str) -> None:

@@ -36,6 +36,7 @@ COMMANDS = [
     "users reset",
     "incidents show",
     "incidents update",
+    "doctor",
 ]
 
 

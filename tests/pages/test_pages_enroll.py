@@ -1,7 +1,6 @@
 """Enrolling on a phone: scanned by an independent reader, confirmed by an independent generator."""
 
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from playwright.sync_api import Error
 
 from tests.support.browser import DESKTOP, PHONE
+from tests.support.tools import independent
 from tests.support.visitor import Visitor
 
 
@@ -18,17 +18,6 @@ def begin(api, person, **fields):
     answer = api("POST", "/v1/enrollments", {"user_id": person.id, **fields})
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def independent(tool: str) -> str:
-    found = shutil.which(tool)
-    if found is None:
-        import os
-
-        if os.environ.get("OTP_REQUIRE_BROWSER"):
-            pytest.fail(f"no {tool} on this machine, and OTP_REQUIRE_BROWSER is set")
-        pytest.skip(f"no {tool} on this machine (Debian: zbar-tools, oathtool)")
-    return found
 
 
 def scanned(picture: Path) -> str:

