@@ -182,6 +182,21 @@ def test_a_request_under_way_is_finished(serve):
     assert server.ended() == 0
 
 
+def test_open_streams_do_not_delay_the_end(serve):
+    server = serve()
+    key = server.ready()["api_key"]
+    streams = [
+        requests.get(f"{server.url}/v1/ops/events", headers=bearer(key), stream=True, timeout=30)
+        for _ in range(4)
+    ]
+    assert all(b"retry" in next(stream.iter_content(16)) for stream in streams)
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 6
+    for stream in streams:
+        stream.close()
+
+
 def test_idle_connections_do_not_delay_the_end(serve):
     server = serve()
     server.ready()
