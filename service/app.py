@@ -208,7 +208,7 @@ def build_core(
     """
     if settings.redis_url is None or settings.master_keys is None:
         raise SettingsError("REDIS_URL and OTP_MASTER_KEYS must be set")
-    store = connect(settings.redis_url.get_secret_value())
+    store = connect(settings.redis_url.get_secret_value(), strict=settings.durability == "strict")
     sealer = Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
     return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
 

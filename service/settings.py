@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     return_urls: OptionalText = Field(None, validation_alias="OTP_RETURN_URLS")
     send_deadline: float = Field(3.0, validation_alias="OTP_SEND_DEADLINE", gt=0, le=30)
     delivery_deadline: float = Field(20.0, validation_alias="OTP_DELIVERY_DEADLINE", gt=0, le=600)
+    durability: Literal["strict", "relaxed"] = Field("strict", validation_alias="OTP_DURABILITY")
     challenge_ttl: int = Field(600, validation_alias="OTP_CHALLENGE_TTL", ge=10, le=600)
 
     @classmethod

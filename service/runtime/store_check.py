@@ -24,11 +24,11 @@ def check_store(url: str) -> None:
     """
     from redis import exceptions
 
-    from service.store.redis import client_for
+    from service.store.connections import nodes_for
 
     server = shown(url)
     try:
-        client = client_for(url)
+        client = nodes_for(url).any()
         client.ping()
     except exceptions.AuthenticationError as error:
         raise StartError(

@@ -9,8 +9,9 @@ from service.domain.drills import Drill, Tally
 from service.domain.events import Event
 from service.store import keys
 from service.store.audit import AuditStore, Write
+from service.store.connections import Command
 from service.store.health import decode_tallies
-from service.store.redis import Command, Store
+from service.store.redis import Store
 
 KEPT = 100  # that ended
 _RUNNING = "running"

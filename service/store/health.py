@@ -17,7 +17,9 @@ from service.domain.health.breaker import State
 from service.domain.health.route import Route
 from service.domain.traffic import Minute, Traffic
 from service.store import keys
-from service.store.redis import SCRIPTS, Command, Store
+from service.store.connections import Command
+from service.store.redis import SCRIPTS, Store
+from service.store.server import server_time
 from service.store.traffic import HOUR, KEPT
 
 LEASE = 3000  # ms without a save after which another worker may decide
@@ -175,9 +177,7 @@ class HealthStore:
 
     def ends(self) -> dict[str, str]:
         """Where each partition's outbox ends now."""
-        (time,) = self._store.batch([("TIME",)])
-        end = f"{int(time[0]) * 1000 + int(time[1]) // 1000}-0"
-        return dict.fromkeys(keys.partitions(), end)
+        return dict.fromkeys(keys.partitions(), f"{server_time(self._store)}-0")
 
     def read(self, offsets: Mapping[str, str]) -> Iterator[OutboxEvent]:
         """Events since the offsets, in the order in which they were written."""

@@ -7,7 +7,8 @@ from service.domain.events import Event
 from service.domain.mode import ModeSetting, Scope
 from service.store import keys
 from service.store.audit import AuditStore, Write
-from service.store.redis import Command, Store
+from service.store.connections import Command
+from service.store.redis import Store
 
 
 class ModeStore:

@@ -7,7 +7,8 @@ import msgspec
 
 from service.domain.events import Event
 from service.store import keys
-from service.store.redis import SCRIPTS, Command, call
+from service.store.connections import Command
+from service.store.redis import SCRIPTS, call
 
 
 def save_command(

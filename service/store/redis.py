@@ -5,17 +5,22 @@ One `Store.run` or `Store.batch` is one round trip. Whatever means "Redis can't 
 """
 
 import hashlib
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+import gevent
 import redis
-from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.exceptions import (
+    AskError,
     ClusterDownError,
     MasterDownError,
+    MovedError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,21 +28,20 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
-from redis.retry import Retry
 
 from service.domain.errors import StoreUnavailable
+from service.store.connections import Command, Node, Nodes, nodes_for
 
-CONNECT_TIMEOUT = 1.0  # seconds
-COMMAND_TIMEOUT = 3.0  # seconds; longer than any script, and than WAITAOF may take
-MAX_CONNECTIONS = 512  # per process: hundreds of challenges may wait for a provider, few for Redis
+REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
+_MOVES = 4  # times that a command follows its keys to another server
+_MOVE_PAUSE = 0.1  # seconds, more each time
 DURABLE_WAIT = 2000  # ms until a write that must be on disk is reported as not acknowledged
 
 # Answers of a server that is up but can't serve: a replica, one without quorum, memory or disk, one loading.
 # Where redis-py has a class for one, it has taken the word off its text.
 _UNABLE_CLASSES = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_ELSEWHERE = (MovedError, TryAgainError)  # it was not done; `ASK` is followed at once
 _UNABLE_WORDS = ("LOADING", "MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "READONLY", "OOM")
-
-Command = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,22 @@ def call(script: Script, keys: Sequence[str], args: Sequence[Any]) -> Command:
 
 
 class Store:
-    """Commands and scripts on one Redis, with its errors made ours."""
+    """Commands and scripts on Redis, with its errors made ours."""
 
-    def __init__(self, client: "redis.Redis", scripts: Sequence[Script]) -> None:
-        self.client = client
+    def __init__(self, nodes: Nodes, scripts: Sequence[Script], *, strict: bool = True) -> None:
+        self._nodes = nodes
+        self._strict = strict
         self._scripts = {script.sha: script for script in scripts}
         self._waitaof: bool | None = None
+        self._asked: dict[str, tuple[float, list[Command]]] = {}
+
+    @property
+    def client(self) -> "redis.Redis":
+        """A server, for questions about it."""
+        try:
+            return self._nodes.any()
+        except RedisError as error:
+            raise _translated(error) from error
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run one script: one round trip.
@@ -81,67 +95,142 @@ class Store:
         return self.batch([call(script, keys, args)])[0]
 
     def batch(self, commands: Sequence[Command], *, durable: bool = False) -> list[Any]:
-        """Run commands in one round trip; they are not a transaction.
+        """Run commands in one round trip to each server that has keys of them; they are not a transaction.
 
         Args:
             commands: each a tuple of words.
             durable: return only once the writes are on the server's disk (`WAITAOF`), where it has an
-                append-only file.
+                append-only file, and at one of its replicas (`WAIT`), where it has any; unless the
+                installation is set to be relaxed about it.
 
         Raises:
             StoreUnavailable: Redis can't be reached or can't serve, or did not confirm in time.
 
         """
-        durable = durable and self.has_waitaof()
-        if durable:
-            commands = [*commands, ("WAITAOF", 1, 0, DURABLE_WAIT)]
-        try:
-            answers = self._send(commands)
-            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if missing:
-                for i in missing:
-                    self.client.script_load(self._scripts[commands[i][1]].text)
-                again = [*missing, *([len(commands) - 1] if durable else [])]
-                for i, answer in zip(again, self._send([commands[i] for i in again]), strict=True):
-                    answers[i] = answer
-        except RedisError as error:
-            raise _translated(error) from error
+        if not commands:
+            return []
+        durable = durable and self._strict
+        answers: list[Any] = [None] * len(commands)
+        waiting = list(range(len(commands)))
+        for attempt in range(_MOVES):
+            waiting = self._send_once(commands, waiting, answers, durable)
+            if not waiting:
+                break
+            self._nodes.refresh()
+            time.sleep(_MOVE_PAUSE * attempt)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise _translated(answer) from answer
-        if durable and answers.pop()[0] < 1:
-            raise StoreUnavailable("The change was not confirmed to be on disk in time.")
         return answers
 
-    def subscriber(self) -> PubSub:
-        """A connection of its own, to listen on."""
-        return self.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call,no-any-return]
-
     def has_waitaof(self) -> bool:
-        """Whether the server says when a write is on its disk."""
+        """Whether the server says when a write is on its disk.
+
+        Raises:
+            StoreUnavailable: Redis can't be reached or can't say.
+
+        """
         if self._waitaof is None:
             try:
-                self._execute("WAITAOF", 1, 0, 1)
+                self.client.execute_command("WAITAOF", 1, 0, 1)  # type: ignore[no-untyped-call]
                 self._waitaof = True
-            except ResponseError:  # unknown command (before 7.2), or no append-only file
+            except ResponseError as error:
+                # Before 7.2 the command is unknown. What a server says that is a replica just now, or
+                # loading, is no answer for good.
+                if not any(word in str(error) for word in ("unknown command", "appendonly")):
+                    raise StoreUnavailable from error
                 self._waitaof = False
             except RedisError as error:
                 raise _translated(error) from error
         return self._waitaof
 
-    def _send(self, commands: Sequence[Command]) -> list[Any]:
+    def subscriber(self) -> PubSub:
+        """A connection of its own, to listen on."""
+        return self._nodes.subscriber()
+
+    def _send_once(
+        self, commands: Sequence[Command], waiting: Sequence[int], answers: list[Any], durable: bool
+    ) -> list[int]:
+        """Send those that wait; returns the places of those that went elsewhere meanwhile."""
+        try:
+            groups = self._nodes.spread([commands[place] for place in waiting])
+        except RedisError as error:
+            raise _translated(error) from error
+
+        def exchange(node: Node, places: list[int]) -> None:
+            found = self._exchange(node, [commands[place] for place in places], durable)
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+
+        own = [(node, [waiting[index] for index in indices]) for node, indices in groups]
+        if len(own) == 1:
+            exchange(*own[0])
+        else:  # to all of them at once
+            greenlets = [gevent.spawn(exchange, node, places) for node, places in own]
+            gevent.joinall(greenlets)
+            for greenlet in greenlets:
+                greenlet.get()  # raises what it raised
+        return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
+
+    def _exchange(self, node: Node, commands: Sequence[Command], durable: bool) -> list[Any]:
+        """Run commands on one server."""
+        try:
+            promises = self._promises(node) if durable else []
+            sent = [*commands, *promises]
+            answers = self._send(node, sent)
+            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if missing:
+                for i in missing:
+                    node.client.script_load(self._scripts[sent[i][1]].text)
+                again = [*missing, *range(len(commands), len(sent))]
+                for i, answer in zip(again, self._send(node, [sent[i] for i in again]), strict=True):
+                    answers[i] = answer
+            for i, answer in enumerate(answers):
+                if isinstance(answer, AskError):  # it is being moved: only this once it is there
+                    target = self._nodes.at(answer.host, answer.port)
+                    asked = self._send(target, [("ASKING",), sent[i], *sent[len(commands) :]])
+                    answers[i] = asked[1]
+                    answers[len(commands) :] = asked[2:]
+        except RedisError as error:
+            self._nodes.refresh()
+            raise _translated(error) from error
+        if not all(map(_is_kept, answers[len(commands) :])):
+            raise StoreUnavailable("The change was not confirmed to be kept in time.")
+        return answers[: len(commands)]
+
+    def _promises(self, node: Node) -> list[Command]:
+        """What to ask a server after writes that must not be lost."""
+        until, asked = self._asked.get(node.name, (0.0, []))
+        if time.monotonic() < until:
+            return asked
+        asked = [("WAITAOF", 1, 0, DURABLE_WAIT)] if self.has_waitaof() else []
+        try:
+            info = node.client.info("replication")
+        except NoPermissionError:
+            info = {}
+        # One that is behind, or away, would be waited for in vain.
+        replicas = [value for name, value in info.items() if re.fullmatch(r"slave\d+", name)]
+        if any(replica.get("state") == "online" for replica in replicas):
+            asked.append(("WAIT", 1, DURABLE_WAIT))
+        self._asked[node.name] = (time.monotonic() + REPLICAS_KNOWN, asked)
+        return asked
+
+    @staticmethod
+    def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
         if len(commands) == 1:
             try:
-                return [self._execute(*commands[0])]
+                return [node.client.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
             except ResponseError as error:
                 return [error]
-        pipeline = self.client.pipeline(transaction=False)
+        pipeline = node.client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         return pipeline.execute(raise_on_error=False)
 
-    def _execute(self, *words: Any) -> Any:
-        return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+def _is_kept(answer: Any) -> bool:
+    """What `WAITAOF` (two counts) and `WAIT` (one) said."""
+    return not isinstance(answer, Exception) and (answer[0] if isinstance(answer, list) else answer) >= 1
 
 
 def _translated(error: Exception) -> Exception:
@@ -152,27 +241,6 @@ def _translated(error: Exception) -> Exception:
     ):
         return error
     return StoreUnavailable()
-
-
-def client_for(url: str) -> "redis.Redis":
-    """A client for a URL; it connects when first used.
-
-    No command is retried: a script that ran but whose answer was lost must not run twice.
-
-    Raises:
-        ValueError: the URL's scheme is not supported.
-
-    """
-    if url.startswith(("redis+sentinel://", "redis+cluster://")):
-        raise ValueError(f"{url.split(':', maxsplit=1)[0]}:// is not supported yet")
-    return redis.Redis.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=COMMAND_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-        client_name="otp-fallback",
-    )
 
 
 SCRIPTS = {
@@ -193,6 +261,14 @@ SCRIPTS = {
 }
 
 
-def connect(url: str) -> Store:
-    """A `Store` on the server at a URL."""
-    return Store(client_for(url), list(SCRIPTS.values()))
+def connect(url: str, *, strict: bool = True) -> Store:
+    """A `Store` on what a URL leads to.
+
+    Args:
+        url: `REDIS_URL`.
+        strict: whether what must not be lost is waited for.
+
+    Raises:
+        ValueError: the URL can't be understood.
+    """
+    return Store(nodes_for(url), list(SCRIPTS.values()), strict=strict)

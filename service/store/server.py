@@ -73,7 +73,7 @@ def server_facts(store: Store) -> ServerFacts:
         append_failed=info.get("aof_last_write_status") != "ok",
         fsync=_configured(store, "appendfsync"),
         snapshots=None if save is None else bool(save),
-        confirms=store.has_waitaof(),
+        confirms=info["role"] == "master" and store.has_waitaof(),
         used=int(info["used_memory"]),
         limit=int(info.get("maxmemory", 0)),
         eviction=str(info.get("maxmemory_policy", "noeviction")),

@@ -12,7 +12,8 @@ from service.domain.events import Event
 from service.domain.totp import Algorithm
 from service.domain.user import TotpFactor, User
 from service.store import keys
-from service.store.redis import SCRIPTS, Command, Store, call
+from service.store.connections import Command
+from service.store.redis import SCRIPTS, Store, call
 from service.store.sealing import Sealer
 
 

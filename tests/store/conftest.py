@@ -63,9 +63,9 @@ def counted(core, monkeypatch):
     seen = SimpleNamespace(count=0)
     send = core.store._send
 
-    def counting(commands):
+    def counting(node, commands):
         seen.count += 1
-        return send(commands)
+        return send(node, commands)
 
     monkeypatch.setattr(core.store, "_send", counting)
     return seen

@@ -150,7 +150,8 @@ class Stack:
     def __init__(self, *, workers: int = 2, worker_process: bool = False, **env: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="otpt-"))
         self.socket = self.folder / "valkey.sock"
-        self.redis_url = f"unix://{self.socket}"
+        self.own_valkey = "REDIS_URL" not in env
+        self.redis_url = env.get("REDIS_URL", f"unix://{self.socket}")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sandbox_port, self.smtp_port = free_port(), free_port()
@@ -226,7 +227,8 @@ class Stack:
             raise AssertionError(self.web.text()) from None
 
     def start(self) -> "Stack":
-        self.start_valkey()
+        if self.own_valkey:
+            self.start_valkey()
         self.start_sandbox()
         subprocess.run(
             [
