@@ -5,5 +5,7 @@ from service.http.application import create_app
 from service.settings import Settings
 from service.telemetry import logs
 
-logs.configure()
-app = create_app(build(build_core(Settings.load())))
+settings = Settings.load()
+logs.configure(production=settings.env == "production")
+logs.guard_crashes()
+app = create_app(build(build_core(settings)))

@@ -10,5 +10,7 @@ from service.telemetry import logs  # noqa: E402
 from service.worker.loop import run  # noqa: E402
 
 if __name__ == "__main__":
-    logs.configure()
-    run(build(build_core(Settings.load())))
+    settings = Settings.load()
+    logs.configure(production=settings.env == "production")
+    logs.guard_crashes()
+    run(build(build_core(settings)))

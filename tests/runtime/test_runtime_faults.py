@@ -68,7 +68,7 @@ def test_malformed_settings_have_a_line_each(serve):
 
 
 def test_production_without_what_it_needs(serve):
-    assert "OTP_ENV=production" in refused(serve(OTP_ENV="production"))
+    assert "OTP_ENV=production" in refused(serve(OTP_ENV="production"), lines=3)
 
 
 def test_data_folder_that_is_a_file(serve, tmp_path):
