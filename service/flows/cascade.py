@@ -15,7 +15,7 @@ from service.domain.events import Event, challenge_event
 from service.domain.failures import COUNTED, FailureClass, Reason, SendFailure
 from service.domain.health.breaker import State, within_share
 from service.domain.routes import route_name
-from service.telemetry import logs, metrics
+from service.telemetry import logs, metrics, traces
 
 # Beyond the deadline of one send: what a second one may take, so that a hanging provider does not
 # make the user wait twice.
@@ -173,7 +173,8 @@ class Cascade:
         )
         told: dict[str, object] = {"provider": provider, "country": job.country}
         try:
-            receipt = self._channels[channel].send(job)
+            with traces.span(f"send {channel}"):
+                receipt = self._channels[channel].send(job)
         except SendFailure as failure:
             self._note_failure(walk, channel, provider, job, failure)
             return failure
