@@ -49,7 +49,7 @@ messages: $(INSTALLED) ## bring the message catalogues up to the code
 
 locks: $(INSTALLED) ## resolve the locked dependencies anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --extra otel --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove what was installed and made, the data folder excepted
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
 
     change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
 
+    otlp_endpoint: OptionalText = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+
     master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
     bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
 
@@ -116,7 +118,7 @@ class Settings(BaseSettings):
                 raise ValueError("expected smtp://[user:password@]host[:port]")
         return value
 
-    @field_validator("twilio_verify_base_url", "public_url", "status_url")
+    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:

@@ -20,9 +20,10 @@ def serve(json_output: bool = False) -> None:
     from service.settings import Settings, SettingsError
     from service.telemetry import logs
 
-    logs.configure()
     try:
-        run(Settings.load(), json_output=json_output)
+        settings = Settings.load()
+        logs.configure(production=settings.env == "production")
+        run(settings, json_output=json_output)
     except (StartError, SettingsError) as error:
         for line in str(error).splitlines():
             print(f"otp-fallback: {line}", file=sys.stderr)

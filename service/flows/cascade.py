@@ -17,7 +17,7 @@ from service.domain.events import Event, challenge_event
 from service.domain.failures import COUNTED, FailureClass, Reason, SendFailure
 from service.domain.health.breaker import State, within_share
 from service.domain.routes import route_name
-from service.telemetry import logs, metrics
+from service.telemetry import logs, metrics, traces
 
 # Beyond the deadline of one send: what a second one may take, so that a hanging provider does not
 # make the user wait twice.
@@ -180,7 +180,8 @@ class Cascade:
         told: dict[str, object] = {"provider": provider, "country": job.country}
         simulation = walk.drill.simulation(challenge, channel) if walk.drill is not None else None
         try:
-            receipt = (Drilled(channel, simulation) if simulation else self._channels[channel]).send(job)
+            with traces.span(f"send {channel}"):
+                receipt = (Drilled(channel, simulation) if simulation else self._channels[channel]).send(job)
         except SendFailure as failure:
             self._note_failure(walk, channel, provider, job, failure)
             return failure

@@ -116,7 +116,7 @@ class RunDrills:
         told = {"id": drill.id, "kind": kind, "share": share, "country": country, "ends_at": drill.ends_at}
         if not self._drills.start(drill, entry, Event("drill.started", now, told)):
             raise DrillRefused("Another drill is running.")
-        _log.warning("drill_started", **told)
+        _log.warning("drill_started", drill=drill.id, kind=kind, share=share, country=country)
         return drill
 
     def stop(self, drill_id: str, who: Who, reason: str | None) -> Drill:
@@ -178,7 +178,7 @@ class RunDrills:
         told = {"id": drill.id, "kind": drill.kind, "stopped_by": None if by == "time" else by}
         if self._drills.end(ended, entry, Event("drill.finished", now, told)):
             level = _log.error if by in ("safety", "outage") else _log.warning
-            level("drill_finished", **told)
+            level("drill_finished", drill=drill.id, kind=drill.kind, stopped_by=told["stopped_by"])
             self._drills.forget([old.id for old, _ in self._drills.all()[KEPT:] if old.ended_at])
 
     def _as_it_is(self, drill: Drill) -> Drill:

@@ -39,6 +39,7 @@ def create_app(services: Services) -> Flask:
 def _begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    logs.begin_request(g.request_id)
     g.started = time.monotonic()
 
 
@@ -58,7 +59,6 @@ def _end(response: Response) -> Response:
             method=request.method,
             status=response.status_code,
             seconds=round(seconds, 3),
-            request_id=g.request_id,
             key=g.get("key_id"),
         )
     return response

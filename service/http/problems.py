@@ -1,6 +1,7 @@
 """Errors as HTTP: RFC 9457 problem details, and the one mapping from the domain's codes to statuses."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -13,6 +14,8 @@ from service.edge import status_of
 from service.telemetry import logs
 
 CONTENT_TYPE = "application/problem+json"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 _log = logs.get("http")
 
@@ -50,7 +53,7 @@ def domain_problem(error: OtpError) -> Response:
         extra["errors"] = [{"field": f.field, "message": f.message} for f in error.faults]
     status = status_of(error)
     if status >= 500:
-        _log.error("request_failed", code=error.code, request_id=g.get("request_id"))
+        _log.error("request_failed", code=error.code)
     return problem(status, error.code, error.detail, retry_after=error.retry_after, extra=extra)
 
 
@@ -60,12 +63,17 @@ def as_domain_error(error: ValidationError) -> OtpError:
     for fault in error.errors(include_url=False, include_input=False):
         if fault["type"] == "json_invalid":
             return MalformedBody("The body is not valid JSON in UTF-8.")
-        field = ".".join(str(part) for part in fault["loc"]) or "body"
+        field = ".".join(map(_part, fault["loc"])) or "body"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             message = "unknown field"
         faults.append(FieldFault(field, message))
     return InvalidInput(*faults)
+
+
+def _part(part: int | str) -> str:
+    """A part of a field's path; names that a caller made up are told only if they look like names."""
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "(unnamed)"
 
 
 def register(app: Flask) -> None:
@@ -92,5 +100,5 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
+        _log.error("unexpected_error", exc_info=error)
         return problem(500, "internal_error", "Something went wrong here. It was logged.")

@@ -3,10 +3,11 @@
 import json
 import logging
 import time
-import traceback
 from typing import Any
 
 from gunicorn.glogging import Logger
+
+from service.telemetry.logs import places
 
 # Gunicorn puts URIs and pieces of malformed requests into these.
 _QUOTING = ("Error handling request", "Invalid request from")
@@ -26,10 +27,7 @@ class _OneLine(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__qualname__
-            line["trace"] = [
-                f"{frame.filename}:{frame.lineno} {frame.name}"
-                for frame in traceback.extract_tb(record.exc_info[2])
-            ]
+            line["trace"] = places(record.exc_info[2])
         return json.dumps(line)
 
 

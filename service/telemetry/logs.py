@@ -1,24 +1,50 @@
 """Logging: one line an event, JSON unless a person watches; never anything personal.
 
-Whoever logs passes ids, hashes, routes, codes of errors. Third-party loggers that print requests or
-messages are kept at warnings.
+Whoever logs passes ids, hashes, routes, codes of errors. Should something else slip in, it is left out here:
+only keys that are known are told, of errors where they arose but not their text, and of what libraries say
+only where they said it.
 """
 
 import logging
+import re
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 
 import structlog
+from gevent.hub import Hub
 
-_TALKATIVE = ("twilio.http_client", "urllib3", "requests", "mail.log", "asyncio")
+LEFT_OUT = "(left out)"
+
+# A line's own parts, and what it may tell. Another key may hold anything, so its value is left out.
+_TOLD = frozenset(
+    "event level timestamp part request_id error trace logger at said"  # every line
+    " route method status seconds key code type"  # requests
+    " challenge user channel provider country carrier source to reason why sent_at remembered failure_class"
+    " kind incident impact routes listener indicator components"
+    " mode application set_by expires_at drill share stopped_by"  # operators
+    " process ending restart_in pid".split()  # what `serve` runs
+)
+# Ids that a contact or a user's own id could be mistaken for.
+_FORMS = {
+    "user": re.compile(r"[0-3][0-9a-f][A-Za-z0-9_-]{22}"),
+    "challenge": re.compile(r"ch_[0-3][0-9a-f][A-Za-z0-9_-]{22}"),
+}
 
 
-def configure(stream: Any = None, *, level: int = logging.INFO) -> None:
-    """Set logging up for this process: to stderr unless told otherwise."""
+def configure(stream: Any = None, *, level: int = logging.INFO, production: bool = False) -> None:
+    """Set logging up for this process.
+
+    Args:
+        stream: where to; stderr unless told otherwise.
+        level: what to tell.
+        production: write JSON, whoever watches.
+    """
     stream = stream or sys.stderr
-    terminal = bool(getattr(stream, "isatty", lambda: False)())
+    terminal = not production and bool(getattr(stream, "isatty", lambda: False)())
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=True) if terminal else structlog.processors.JSONRenderer()
     )
@@ -28,14 +54,42 @@ def configure(stream: Any = None, *, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _trace_without_values,
+            _only_what_may_be_told,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger().handlers = [_Libraries()]
+
+
+def guard_crashes() -> None:
+    """Tell of what nobody caught as of every other error: by default, Python and gevent print its text."""
+
+    def in_main(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+        _log.critical("crashed", exc_info=error)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        _log.error("thread_crashed", exc_info=args.exc_value)
+
+    def in_greenlet(_hub: object, _context: object, _kind: object, error: object, _trace: object) -> None:
+        _log.error("greenlet_crashed", exc_info=error)
+
+    sys.excepthook = in_main
+    threading.excepthook = in_thread
+    Hub.print_exception = in_greenlet  # type: ignore[method-assign,assignment]
+
+
+def begin_request(request_id: str) -> None:
+    """Have every line from now on say which request it belongs to."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def places(trace: TracebackType | None) -> list[str]:
+    """Where an error arose, outermost first; no line of it quotes a value."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
 
 
 def _trace_without_values(
@@ -45,13 +99,39 @@ def _trace_without_values(
     error = event.pop("exc_info", None)
     if isinstance(error, BaseException):
         event["error"] = type(error).__qualname__
-        event["trace"] = [
-            f"{frame.filename}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)
-        ]
+        event["trace"] = places(error.__traceback__)
     return event
+
+
+def _only_what_may_be_told(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The last line of defence against a mistake made elsewhere."""
+    for key, value in event.items():
+        form = _FORMS.get(key)
+        if key not in _TOLD or (form is not None and not form.fullmatch(str(value))):
+            event[key] = LEFT_OUT
+    return event
+
+
+class _Libraries(logging.Handler):
+    """Passes on what libraries log: where and how severe, and the text as far as it is the library's own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record of theirs."""
+        _log.log(
+            max(record.levelno, logging.DEBUG),
+            "library",
+            logger=record.name,
+            at=f"{record.filename}:{record.lineno}",
+            said=str(record.msg) if record.args else None,
+            exc_info=record.exc_info[1] if record.exc_info else None,
+        )
 
 
 def get(name: str) -> Any:
     """A logger."""
     return structlog.get_logger(part=name)
+
+
+_log = get("process")

@@ -2,7 +2,7 @@
 
 import re
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from service.domain.errors import OtpError
@@ -44,7 +44,7 @@ def register(blueprint: Blueprint) -> None:
     def _domain(error: OtpError) -> Response:
         status = status_of(error)
         if status >= 500:
-            _log.error("page_failed", code=error.code, request_id=g.get("request_id"))
+            _log.error("page_failed", code=error.code)
         heading, sentence = _PAGES.get(error.code, _OTHER)
         answer = _page(heading, sentence, status)
         if error.retry_after is not None:
@@ -55,7 +55,7 @@ def register(blueprint: Blueprint) -> None:
     def _unexpected(error: Exception) -> Response:
         status = (error.code if isinstance(error, HTTPException) else None) or 500
         if status >= 500:
-            _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
+            _log.error("unexpected_error", exc_info=error)
         return _page(*_OTHER, status)
 
 

@@ -15,7 +15,7 @@ from gevent.pool import Pool
 
 from service.app import Services
 from service.domain.errors import OtpError, StoreUnavailable
-from service.telemetry import logs, metrics
+from service.telemetry import logs, metrics, traces
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
@@ -94,7 +94,8 @@ def _drain(stopping: Event, claim: Callable[[], list[Job]], do: Callable[[Job], 
 
 def _do(do: Callable[[Job], None], job: Job, failed: str) -> None:
     try:
-        do(job)
+        with traces.span(type(do).__name__):
+            do(job)
     except OtpError as error:
         _log.info(failed, code=error.code)
     except Exception as error:  # noqa: BLE001 - it is claimed again after the lease
@@ -128,7 +129,8 @@ def _measure(services: Services, stopping: Event) -> None:
 
 def _look_after(services: Services, challenge_id: str) -> None:
     try:
-        services.change.deadline_passed(challenge_id)
+        with traces.span("deadline"):
+            services.change.deadline_passed(challenge_id)
     except OtpError as error:
         # Ended or changed by somebody else meanwhile, or Redis is away: it is due again after the lease.
         _log.info("deadline_not_handled", challenge=challenge_id, code=error.code)

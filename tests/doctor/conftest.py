@@ -31,6 +31,7 @@ class Findings(dict):
         told = json.loads(done.stdout)
         super().__init__({check["name"]: SimpleNamespace(**check) for check in told["checks"]})
         self.ok, self.code, self.text = told["ok"], done.returncode, done.stdout + done.stderr
+        assert done.stderr == ""
         assert all((c.mend is not None) == (c.level in ("warn", "fail")) for c in self.values())
 
     def levels(self, level: str) -> set[str]:

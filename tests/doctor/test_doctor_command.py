@@ -137,3 +137,10 @@ def test_for_people(command, valkey):
     assert next(line for line in lines if " worker " in line).startswith("fail")
     assert any("mend: run `otp-fallback serve`" in line for line in lines)
     assert lines[-1].startswith("1 failed, ")
+
+
+def test_traces(doctor, valkey):
+    env = valkey()
+    assert doctor(env)["traces"].level == "skip"
+    assert doctor({**env, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})["traces"].level == "ok"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in doctor({**env, "OTEL_EXPORTER_OTLP_ENDPOINT": "here"}).text

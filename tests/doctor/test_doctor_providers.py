@@ -156,6 +156,14 @@ def test_certificates(env, doctor, authority, website, days, level, said):
     assert f"({'tls' if days < 0 else 'unreadable'})" in found["twilio"].found
 
 
+def test_the_certificate_of_redis(env, doctor, website):
+    place = website("", 10).removeprefix("https://")
+    found = doctor({**env, "REDIS_URL": f"rediss://:hunter2@{place}/0"})
+    assert (found["certificate.redis"].level, "9 days" in found["certificate.redis"].found) == ("warn", True)
+    assert found["redis"].level == "fail"  # nobody speaks Redis there, and its authority is unknown here
+    assert "hunter2" not in found.text
+
+
 def test_a_public_url_that_leads_elsewhere(stack, env, doctor, website):
     assert doctor({**env, "OTP_PUBLIC_URL": website("Welcome")})["public_url"].level == "fail"
     assert doctor({**env, "OTP_PUBLIC_URL": f"http://127.0.0.1:{free_port()}"})["public_url"].level == "fail"

@@ -61,6 +61,7 @@ CHECKS = (  # those that others need stand before them
     Check("certificate.twilio", certificates.twilio),
     Check("certificate.smtp", certificates.smtp),
     Check("pages", running.pages),
+    Check("traces", running.traces),
 )
 
 

@@ -1,5 +1,7 @@
 """Checks of the service itself: who answers, who decides, who may call."""
 
+from importlib.util import find_spec
+
 import requests
 
 from service.domain.api_keys import Scope
@@ -130,6 +132,18 @@ def api_keys(site: Site) -> Finding:
             "make other keys with `otp-fallback keys create`, unset it, and revoke it with `keys revoke`",
         )
     return ok(f"{len(found)} API key{'s' * (len(found) != 1)}")
+
+
+def traces(site: Site) -> Finding:
+    """Whether what was set up to be traced can be."""
+    if site.given.otlp_endpoint is None:
+        return skip("OTEL_EXPORTER_OTLP_ENDPOINT is unset: nothing is traced")
+    if find_spec("opentelemetry") is None:
+        return warn(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed: nothing is traced",
+            "pip install 'otp-fallback[otel]', or unset it",
+        )
+    return ok("OpenTelemetry is installed")
 
 
 def pages(site: Site) -> Finding:
