@@ -21,6 +21,7 @@ from service.web.pages import services
 
 SPANS = {"1": "1 hour", "6": "6 hours", "24": "24 hours"}
 HEARTBEAT = 5.0  # seconds after which a page looks again though nothing happened
+AFTERMATH = 1.5  # seconds after events
 STREAM_LIFE = 240.0  # seconds; then the browser connects again, and is asked who it is
 
 _SWITCHED = {
@@ -80,11 +81,13 @@ def live(_operator: Operator) -> Response:
 
     def stream() -> Iterator[str]:
         yield "retry: 2000\n\n"
-        told, until = time.monotonic(), STREAM_LIFE / PAUSE
+        due = time.monotonic() + HEARTBEAT
         try:
-            for events, _ in services().watch(None, int(until)):
-                if events or time.monotonic() - told > HEARTBEAT:
-                    told = time.monotonic()
+            for events, _ in services().watch(None, int(STREAM_LIFE / PAUSE)):
+                now = time.monotonic()
+                if events or now >= due:
+                    # Once more soon: what the worker makes of the events is there a moment later.
+                    due = now + (AFTERMATH if events else HEARTBEAT)
                     kinds = sorted({event.type for event in events})
                     yield f"event: look\ndata: {json.dumps(kinds)}\n\n"
         except StoreUnavailable:
