@@ -206,11 +206,20 @@ def build_core(
         StoreUnavailable: Redis can't be reached.
         KeyUnusable: the data keys are sealed under a master key that is not configured.
     """
+    store, sealer = open_store(settings, random_bytes)
+    return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
+
+
+def open_store(settings: Settings, random_bytes: RandomBytes = secrets.token_bytes) -> tuple[Store, Sealer]:
+    """The store and what opens its records, though there may be nothing in it.
+
+    Raises:
+        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
+    """
     if settings.redis_url is None or settings.master_keys is None:
         raise SettingsError("REDIS_URL and OTP_MASTER_KEYS must be set")
     store = connect(settings.redis_url.get_secret_value(), strict=settings.durability == "strict")
-    sealer = Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
-    return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
+    return store, Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
 
 
 def build(core: Core) -> Services:

@@ -20,6 +20,7 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.NothingToResend: 409,
     errors.StateConflict: 409,
     errors.ModeChanged: 409,
+    errors.BackupUnusable: 422,
     errors.DrillRefused: 409,
     errors.EnrollmentEnded: 409,
     errors.ResendTooSoon: 429,

@@ -6,20 +6,28 @@ from typing import cast
 
 import typer
 
+from service.cli.backup import looks_like_backup, restore
 from service.cli.files import lines_of
 from service.cli.output import as_json, core, fail, require_application
 from service.domain.errors import OtpError
 from service.domain.importing import Format, Refusal, guess_format, read
 from service.flows.importing import ImportFactors
 
-FORMATS = ("auto", "uri", "csv", "json")
+FORMATS = ("auto", "uri", "csv", "json", "backup")
 SHOWN = 20  # refused lines told one by one, unless all are asked for by --json
 
 
-def import_factors(file: str, form: str, application: str, dry_run: bool, json_output: bool) -> None:
+def import_file(
+    file: str, form: str, application: str, dry_run: bool, replace: bool, json_output: bool
+) -> None:
     """Import a file."""
     if form not in FORMATS:
         fail(f"--format: expected {', '.join(FORMATS)}")
+    if form == "backup" or (form == "auto" and looks_like_backup(file)):
+        restore(file, dry_run, replace, json_output)
+        return
+    if replace:
+        fail("--replace: for backups only")
     require_application(application)
     added = known = 0
     refused: list[Refusal] = []

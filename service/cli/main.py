@@ -280,16 +280,33 @@ def replay(
 def import_(
     file: Annotated[str, typer.Argument(help="What another system exported; - for standard input.")],
     form: Annotated[
-        str, typer.Option("--format", help="uri (otpauth, otpauth-migration), csv, json, or auto.")
+        str, typer.Option("--format", help="uri (otpauth, otpauth-migration), csv, json, backup, or auto.")
     ] = "auto",
     application: Annotated[str, typer.Option(help="Whose users they are.")] = "default",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Of a backup: remove first what is there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take over authenticator apps that users enrolled elsewhere. Safe to run twice."""
-    import_module("service.cli.importing").import_factors(file, form, application, dry_run, as_json)
+    """Take over authenticator apps that users enrolled elsewhere, safe to run twice; or restore a backup."""
+    import_module("service.cli.importing").import_file(file, form, application, dry_run, replace, as_json)
+
+
+@app.command()
+def export(
+    file: Annotated[str, typer.Argument(help="Where to; - for standard output.")], as_json: Json = False
+) -> None:
+    """Write everything to one encrypted file, for `import` to restore. OTP_MASTER_KEYS open it."""
+    import_module("service.cli.backup").export(file, as_json)
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: Json = False) -> None:
+    """Seal everything again under the first of OTP_MASTER_KEYS; the service may go on meanwhile."""
+    import_module("service.cli.rotation").rotate_keys(as_json)
 
 
 @app.command()

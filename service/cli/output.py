@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from service.app import Core
     from service.domain.audit import Who
+    from service.settings import Settings
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -23,10 +24,18 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 @contextmanager
 def core() -> Iterator["Core"]:
-    """The store, found as `serve` finds it; what keeps it from being reached is one clear line."""
+    """The store with its keys, found as `serve` finds it."""
+    from service.app import build_core
+
+    with settings() as found:
+        yield build_core(found)
+
+
+@contextmanager
+def settings() -> Iterator["Settings"]:
+    """The settings, with what `serve` fills in; what keeps the store from being reached is one clear line."""
     import logging
 
-    from service.app import build_core
     from service.domain.errors import KeyUnusable, StoreUnavailable
     from service.runtime.errors import StartError
     from service.runtime.resolve import resolve
@@ -35,7 +44,7 @@ def core() -> Iterator["Core"]:
 
     logs.configure(level=logging.ERROR)  # what a command did, it says itself
     try:
-        yield build_core(resolve(Settings.load()))
+        yield resolve(Settings.load())
     except (SettingsError, StartError) as error:
         fail(str(error))
     except (StoreUnavailable, KeyUnusable) as error:
@@ -55,6 +64,19 @@ def operator() -> "Who":
     from service.domain.audit import Who
 
     return Who(f"cli:{getpass.getuser()}")
+
+
+@contextmanager
+def progress(doing: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal; it is told how much is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda done: bar.update(task, completed=done, total=max(total, done))
 
 
 def as_json(value: Any) -> None:

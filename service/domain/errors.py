@@ -60,6 +60,12 @@ class Unauthenticated(OtpError):
     code = "unauthenticated"
 
 
+class BackupUnusable(OtpError):
+    """A file is no backup, or not whole."""
+
+    code = "backup_unusable"
+
+
 class DrillRefused(OtpError):
     """Another drill runs, or there is an outage for real."""
 

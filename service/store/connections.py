@@ -57,6 +57,10 @@ class Nodes(Protocol):
         """Something went elsewhere, or could not be reached: look again before the next command."""
         ...
 
+    def all(self) -> Sequence[Node]:
+        """Every server that has keys."""
+        ...
+
     def at(self, host: str, port: int) -> Node:
         """The server that another one named."""
         ...
@@ -79,6 +83,10 @@ class OneServer:
     def spread(self, commands: Sequence[Command]) -> list[tuple[Node, list[int]]]:
         """All of them to the one."""
         return [(Node("the server", self._client), list(range(len(commands))))]
+
+    def all(self) -> Sequence[Node]:
+        """The one."""
+        return [Node("the server", self._client)]
 
     def refresh(self) -> None:
         """The pool asks the Sentinel whenever it connects."""
@@ -125,6 +133,12 @@ class Cluster:
             own = Node(node.name, cluster.get_redis_connection(node))
             groups.setdefault(node.name, (own, []))[1].append(place)
         return list(groups.values())
+
+    def all(self) -> Sequence[Node]:
+        """The primaries."""
+        cluster = self._cluster()
+        primaries = cluster.get_primaries()  # type: ignore[no-untyped-call]
+        return [Node(node.name, cluster.get_redis_connection(node)) for node in primaries]
 
     def refresh(self) -> None:
         """Look again, soon."""

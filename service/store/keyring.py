@@ -48,6 +48,16 @@ def open_keyring(store: Store, sealer: Sealer) -> Keyring | None:
     return Keyring(**{name: base64.b64decode(opened[name]) for name in Keyring.__slots__})
 
 
+def reseal_keyring(store: Store, sealer: Sealer) -> bool:
+    """Seal the data keys under the present master key; whether they were under another one."""
+    (sealed,) = store.batch([("GET", keys.KEYRING)])
+    if sealed is None or sealer.is_current(sealed.decode()):
+        return False
+    text = sealer.seal(sealer.open(sealed.decode(), keys.KEYRING), keys.KEYRING)
+    store.batch([("SET", keys.KEYRING, text)], durable=True)
+    return True
+
+
 def load_keyring(store: Store, sealer: Sealer, random_bytes: RandomBytes) -> Keyring:
     """The installation's keys; the first process to ask makes them.
 

@@ -27,8 +27,13 @@ HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
 VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
 NOTICES_DUE = "otp:{health}:notices"  # sorted set: what users are to be told of, by when
 HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
+ALL = "otp:*"  # patterns, to look for keys
+ALL_USERS = "otp:{??}:u:*"
+RESTORED = "otp:restored"  # for a second, so that what was restored is waited for
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
+# Of the moment: no use to anybody who restores a backup.
+FLEETING = re.compile(r"otp:(\{health\}:(leader|probe:.*)|\{..\}:[si]:.*)")
 _ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 
 

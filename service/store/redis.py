@@ -7,7 +7,7 @@ One `Store.run` or `Store.batch` is one round trip. Whatever means "Redis can't 
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -32,6 +32,7 @@ from redis.exceptions import (
 from service.domain.errors import StoreUnavailable
 from service.store.connections import Command, Node, Nodes, nodes_for
 
+SCANNED = 500  # keys looked at in a step
 REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
 _MOVES = 4  # times that a command follows its keys to another server
 _MOVE_PAUSE = 0.1  # seconds, more each time
@@ -122,6 +123,23 @@ class Store:
             if isinstance(answer, Exception):
                 raise _translated(answer) from answer
         return answers
+
+    def scan(self, pattern: str) -> Iterator[list[str]]:
+        """The names of all keys that look so, some at a time; one may come twice.
+
+        Raises:
+            StoreUnavailable: Redis can't be reached or can't serve.
+
+        """
+        try:
+            for node in self._nodes.all():
+                cursor: int | None = None
+                while cursor != 0:
+                    cursor, names = node.client.scan(cursor or 0, match=pattern, count=SCANNED)
+                    if names:
+                        yield [name if isinstance(name, str) else name.decode() for name in names]
+        except RedisError as error:
+            raise _translated(error) from error
 
     def has_waitaof(self) -> bool:
         """Whether the server says when a write is on its disk.

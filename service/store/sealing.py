@@ -27,6 +27,11 @@ class Sealer:
         self._current = next(iter(self._keys))
         self._random_bytes = random_bytes
 
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
     def seal(self, plaintext: bytes, record: str) -> str:
         """Seal for one record; elsewhere the text does not open."""
         nonce = self._random_bytes(NONCE_BYTES)
@@ -48,6 +53,10 @@ class Sealer:
             return self._cipher(kid, record).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], record.encode())
         except (InvalidTag, ValueError):
             raise KeyUnusable(f"A record does not open under master key {kid!r}.") from None
+
+    def is_current(self, text: str) -> bool:
+        """Whether a sealed text is under the key that seals now."""
+        return text.partition(".")[0] == self._current
 
     def _cipher(self, kid: str, record: str) -> AESGCM:
         return AESGCM(hmac.digest(self._keys[kid], b"seal\0" + record.encode(), hashlib.sha256))

@@ -1,7 +1,7 @@
 """Users in Redis: contacts and factors sealed, backup codes as keyed hashes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -124,6 +124,30 @@ class UserStore:
             backup_codes_at=record.backup_codes_at,
             version=record.version,
         )
+
+    def all_keys(self) -> Iterator[list[str]]:
+        """The keyed hashes of all users, some at a time; one may come twice."""
+        for names in self._store.scan(keys.ALL_USERS):
+            yield [name.rpartition(":")[2] for name in names]
+
+    def reseal(self, user_keys: Sequence[str]) -> tuple[int, list[str]]:
+        """Seal users under the present master key.
+
+        Returns:
+            How many were under another one, and those that changed meanwhile: they are to be tried again.
+        """
+        raws = self._store.batch([self.load_command(key) for key in user_keys]) if user_keys else []
+        stale = [
+            self.decode(key, raw)
+            for key, raw in zip(user_keys, raws, strict=True)
+            if raw and not self._is_current(_decode(raw))
+        ]
+        saved = self.save_many([(user, ()) for user in stale])
+        return sum(saved), [user.key for user, kept in zip(stale, saved, strict=True) if not kept]
+
+    def _is_current(self, record: _Record) -> bool:
+        texts = (record.sealed, *(factor.sealed for factor in record.factors))
+        return all(map(self._sealer.is_current, texts))
 
     def save(self, user: User, events: Sequence[Event]) -> bool:
         """Store a user's next version and acknowledge it once it is on disk.

@@ -12,6 +12,8 @@ COMMANDS = [
     "serve",
     "worker",
     "import",
+    "export",
+    "rotate-keys",
     "mode",
     "demo",
     "openapi",
