@@ -21,6 +21,7 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.StateConflict: 409,
     errors.ModeChanged: 409,
     errors.BackupUnusable: 422,
+    errors.TooManyTries: 429,
     errors.DrillRefused: 409,
     errors.EnrollmentEnded: 409,
     errors.ResendTooSoon: 429,

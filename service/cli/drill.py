@@ -128,8 +128,8 @@ def stop(drill_id: str | None, reason: str | None, json_output: bool) -> None:
 def _share(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(%?)", text)
     share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0 < share <= 1:
-        fail("--share: expected a share such as 10% or 0.1")
+    if not 0.001 <= share <= 1:
+        fail("--share: expected a share such as 10% or 0.1, at least 0.1%")
     return share
 
 
@@ -161,8 +161,9 @@ def _follow(c: "Core", drill_id: str, *, quiet: bool) -> dict[str, Any]:
             while not drill.ended_at:
                 time.sleep(EVERY)
                 drill, tally = c.drills.get(drill_id)
-                counts = f"{tally.challenges} challenges, {tally.switched} switched, {tally.stuck} stuck"
-                bar.update(task, completed=c.clock() - drill.started_at, counts=counts)
+                now = c.clock()
+                counts = f"{tally.challenges} challenges, {tally.switched} switched, {tally.stuck(now)} stuck"
+                bar.update(task, completed=now - drill.started_at, counts=counts)
             time.sleep(SETTLING)
         except KeyboardInterrupt:
             c.drills.stop(drill_id, operator(), "interrupted")

@@ -59,7 +59,9 @@ def worker(as_json: Annotated[bool, typer.Option("--json", help="Log JSON, as al
 
 @app.command()
 def mode(
-    mode: Annotated[str | None, typer.Argument(help="auto, fallback or primary_only; none: show.")] = None,
+    mode: Annotated[
+        str | None, typer.Argument(help="auto, fallback, primary_only, clear; none: show.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Why; required to set.")] = None,
     country: Annotated[str | None, typer.Option(help="Only numbers with this calling code: +91.")] = None,
     application: Annotated[str | None, typer.Option(help="Only this application's users.")] = None,

@@ -7,6 +7,7 @@ from service.domain.mode import Mode, Scope
 from service.http.schemas.common import CALLING_CODE
 from service.http.views import mode_setting_view
 
+CLEAR = "clear"  # takes a setting back
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -22,17 +23,25 @@ def mode(
     if wanted is None:
         _show(json_output)
         return
-    if wanted not in set(Mode):
-        fail(f"expected {', '.join(Mode)}; got {wanted}")
+    if wanted not in {*Mode, CLEAR}:
+        fail(f"expected {', '.join(Mode)} or {CLEAR}; got {wanted}")
     if not reason or not reason.strip():
         fail("--reason: say why; it stands in the audit log and in the event")
     if country is not None and not re.fullmatch(CALLING_CODE, country):
         fail("--country: expected a calling code such as +91")
     expires_in = parse_duration(lasting) if lasting is not None else None
+    scope = Scope(country, application)
+    if wanted == CLEAR:
+        if lasting is not None:
+            fail("--for: what is taken back does not come again")
+        with core() as c:
+            c.mode.clear(scope, reason=reason, who=operator())
+        _told(scope, json_output)
+        return
     with core() as c:
         setting = c.mode.put(
             Mode(wanted),
-            Scope(country, application),
+            scope,
             reason=reason,
             who=operator(),
             expires_in=expires_in,
@@ -43,6 +52,13 @@ def mode(
     else:
         until = f" until {view['expires_at']}" if view["expires_at"] else ""
         print(f"Mode {setting.mode} for {_scope_text(setting.scope)}{until}.")
+
+
+def _told(scope: Scope, json_output: bool) -> None:
+    if json_output:
+        _show(json_output)
+    else:
+        print(f"No mode for {_scope_text(scope)} any more; wider ones hold.")
 
 
 def parse_duration(text: str) -> int:

@@ -125,7 +125,11 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def watched_sends(self) -> dict[str, tuple[int, str | None]]:
         """The sends that health waits for, by channel: when, and by which carrier (as in `lib.lua`)."""
-        return {e.channel.value: (e.sent_at, e.carrier) for e in self.entries if e.sent_at and not e.missed}
+        return {
+            e.channel.value: (e.sent_at, e.carrier)
+            for e in self.entries
+            if e.sent_at and not e.missed and (self.drill is None or e.ref is not None)
+        }
 
     def has_verification(self) -> bool:
         """Whether the provider holds a verification for it, which it wants to know the end of."""

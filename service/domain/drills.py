@@ -17,6 +17,7 @@ Simulation = Literal["fails", "hangs", "lost"]
 BROWN_OUT_SHARE = 0.5  # of sends that hang
 LONGEST_TIMES = 5000  # approvals whose time is kept
 MOST_NAMED = 1000  # users whose names a report keeps
+PATIENCE = 120_000  # ms after which a login that is not over counts as stuck
 
 
 class Drill(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,7 +89,7 @@ class Tally(Struct, kw_only=True):
         spared: users with nothing but the primary provider, who were sent the real message.
         times: ms from start to approval.
         without: keyed hashes of the users who had nowhere to go.
-        under_way: challenges that are not over, and whether they switched.
+        under_way: challenges that are not over: since when, and whether they switched.
 
     """
 
@@ -99,12 +100,12 @@ class Tally(Struct, kw_only=True):
     spared: int = 0
     times: list[int] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
-    under_way: dict[str, bool] = field(default_factory=dict)
+    under_way: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
-    @property
-    def stuck(self) -> int:
-        """Who did not get in, and would have without the drill, as far as one can know."""
-        return sum(self.ended.get(status, 0) for status in ("failed", "expired", "locked"))
+    def stuck(self, now: int) -> int:
+        """Who did not get in, or does not by now; some of them would not have on any other day either."""
+        waiting = sum(now - since > PATIENCE for since, _ in self.under_way.values())
+        return waiting + sum(self.ended.values())
 
     def count(self, kind: str, at: int, data: Mapping[str, Any]) -> None:
         """Count one event of a challenge that takes part, or was spared."""
@@ -112,14 +113,14 @@ class Tally(Struct, kw_only=True):
         match kind:
             case "challenge.created":
                 if data.get("spared"):
-                    self.spared += 1
-                    self._name(data["user"])
+                    self.spared += self._is_new(data["user"])
                     return
                 self.challenges += 1
-                self.under_way[challenge_id] = False
+                self.under_way[challenge_id] = (at, False)
             case "challenge.switched":
-                if not self.under_way.get(challenge_id, True):
-                    self.under_way[challenge_id] = True
+                since, switched = self.under_way.get(challenge_id, (0, True))
+                if not switched:
+                    self.under_way[challenge_id] = (since, True)
                     self.switched += 1
             case "challenge.approved" if self.under_way.pop(challenge_id, None) is not None:
                 channel = data["approved_by"]
@@ -131,11 +132,15 @@ class Tally(Struct, kw_only=True):
                     status = kind.removeprefix("challenge.")
                     self.ended[status] = self.ended.get(status, 0) + 1
                     if status == "failed":
-                        self._name(data["user"])
+                        self._is_new(data["user"])
 
-    def _name(self, user: str) -> None:
-        if len(self.without) < MOST_NAMED and user not in self.without:
+    def _is_new(self, user: str) -> bool:
+        """Name a user without another way; whether that was not done before."""
+        if user in self.without:
+            return False
+        if len(self.without) < MOST_NAMED:
             self.without.append(user)
+        return True
 
 
 class Report(NamedTuple):

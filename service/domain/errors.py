@@ -60,6 +60,12 @@ class Unauthenticated(OtpError):
     code = "unauthenticated"
 
 
+class TooManyTries(OtpError):
+    """Somebody guesses."""
+
+    code = "too_many_tries"
+
+
 class BackupUnusable(OtpError):
     """A file is no backup, or not whole."""
 

@@ -43,7 +43,7 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "incident.opened": ("id", "provider", "status", "impact", "routes", "version"),
     "incident.updated": ("id", "provider", "status", "impact", "routes", "version"),
     "incident.resolved": ("id", "provider", "status", "impact", "routes", "version"),
-    "mode.changed": ("mode", "country", "application", "set_by", "expires_at"),
+    "mode.changed": ("mode", "country", "application", "set_by", "expires_at", "cleared"),
     "drill.started": ("id", "kind", "share", "country", "ends_at"),
     "drill.finished": ("id", "kind", "stopped_by"),
 }

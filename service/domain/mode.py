@@ -44,10 +44,11 @@ class ModeSetting:
     set_at: int
     expires_at: int | None = None
     version: int = 0
+    cleared: bool = False  # taken back: wider settings hold again; kept for its version
 
     def in_force(self, now: int) -> bool:
         """Whether it has not lapsed."""
-        return self.expires_at is None or now < self.expires_at
+        return not self.cleared and (self.expires_at is None or now < self.expires_at)
 
 
 def effective(

@@ -65,30 +65,31 @@ class Traffic(Struct):
     minutes: dict[int, Minute] = {}
     changed: set[int] = set()
 
-    def count(self, kind: str, at: int, data: Mapping[str, Any]) -> None:
-        """Count one event."""
+    def count(self, kind: str, at: int, data: Mapping[str, Any], *, now: int) -> None:
+        """Count one event; what a clock that runs ahead says is of the future, is of now."""
+        at = min(at, now)
         if data.get("drill") and not data.get("spared"):
             return
         match kind:
             case "challenge.created":
-                minute = self._at(at)
+                minute = self._at(at, now)
                 minute.started += 1
                 if (took := data.get("took")) is not None:
                     index = next((i for i, bound in enumerate(LATENCIES) if took <= bound), len(LATENCIES))
                     _more(minute.took, index)
             case "challenge.sent" if watched(data["channel"]):
-                self._at(data["sent_at"]).sent += 1
+                self._at(min(data["sent_at"], now), now).sent += 1
             case "challenge.send_failed":
-                self._at(at).failed += 1
+                self._at(at, now).failed += 1
             case "challenge.switched":
-                _more(self._at(at).switched, data["reason"])
+                _more(self._at(at, now).switched, data["reason"])
             case "challenge.approved":
                 channel = data["approved_by"]
-                _more(self._at(at).approved, channel)
+                _more(self._at(at, now).approved, channel)
                 if (send := (data.get("sends") or {}).get(channel)) and watched(channel):
-                    self._at(send[0]).converted += 1
+                    self._at(min(send[0], now), now).converted += 1
             case "challenge.failed" | "challenge.expired" | "challenge.locked" | "challenge.canceled":
-                _more(self._at(at).ended, kind.removeprefix("challenge."))
+                _more(self._at(at, now).ended, kind.removeprefix("challenge."))
 
     def settle(self, now: int) -> dict[int, Minute]:
         """The minutes that changed since the last time; those that can't any more are let go."""
@@ -98,10 +99,9 @@ class Traffic(Struct):
         self.minutes = {number: minute for number, minute in self.minutes.items() if number > oldest}
         return found
 
-    def _at(self, at: int) -> Minute:
+    def _at(self, at: int, now: int) -> Minute:
         number = at // MINUTE
-        newest = max(self.minutes, default=number)
-        if number <= newest - OPEN_MINUTES:
+        if number <= now // MINUTE - OPEN_MINUTES:
             return Minute()  # too late: it was let go, and must not be written over
         self.changed.add(number)
         return self.minutes.setdefault(number, Minute())

@@ -69,6 +69,8 @@ class Walk:
         entry = self.challenge.entry(channel)
         if entry is None or not entry.sent_at or entry.missed or self.now - entry.sent_at < PATIENCE:
             return
+        if self.challenge.was_lost(channel):
+            return  # by a drill: it says nothing of the route
         told: dict[str, object] = {"missed": channel, "country": self.challenge.country}
         told |= {"sent_at": entry.sent_at, "carrier": entry.carrier}
         self.events.append(challenge_event("missed", self.challenge, self.now, **told))
@@ -179,6 +181,8 @@ class Cascade:
         )
         told: dict[str, object] = {"provider": provider, "country": job.country}
         simulation = walk.drill.simulation(challenge, channel) if walk.drill is not None else None
+        if simulation is not None:
+            told["simulated"] = True
         try:
             with traces.span(f"send {channel}"):
                 receipt = (Drilled(channel, simulation) if simulation else self._channels[channel]).send(job)
@@ -242,6 +246,7 @@ class Cascade:
             "code": failure.code,
             "remembered": failure.remembered,
             "carrier": failure.carrier,
+            **({"simulated": True} if failure.reason is Reason.DRILL else {}),
         }
         walk.events.append(challenge_event("send_failed", walk.challenge, walk.at(), **told))
         if failure.reason is Reason.DRILL:
@@ -256,6 +261,8 @@ def dead_end(challenge: Challenge, now: int) -> tuple[Challenge, Event]:
     """End a challenge that no channel is left for, and say why loudly: event, log line, metric."""
     why = why_not(challenge.entries)
     failed = replace(challenge.dead_end(now), channel=None)
+    if challenge.drill is not None:  # rehearsed: nobody is to be woken
+        return failed, challenge_event("failed", failed, now, why=why)
     for channel, word in why.items():
         metrics.DEAD_ENDS.labels(channel, word).inc()
     _log.error("no_channel_left", challenge=challenge.id, user=challenge.user, why=why)

@@ -58,7 +58,7 @@ class RunDrills:
 
         Args:
             kind: what is simulated.
-            share: of the users, 0 to 1.
+            share: of the users, 0 to 1; of named ones, all.
             user_ids: the only users who take part; empty: everybody may.
             country: calling code; users from there alone take part.
             application: whose users alone take part.
@@ -72,9 +72,12 @@ class RunDrills:
         Raises:
             DrillRefused: another one runs, or the provider is in trouble for real.
         """
+        _, _, watched_over = self._health.overview()
+        if not watched_over:
+            raise DrillRefused("No worker decides: nobody would watch over it.")
         trouble = self._trouble(country)
         if trouble:
-            raise DrillRefused(f"No drill during an outage: {', '.join(trouble)} not closed.")
+            raise DrillRefused(f"No drill during an outage: {', '.join(trouble)} can't send.")
         now = self._clock()
         before = self._drills.running()
         if before is not None and not before.runs(now):
@@ -83,7 +86,7 @@ class RunDrills:
         drill = Drill(
             id=f"dr_{self._random_bytes(9).hex()}",
             kind=kind,
-            share=share,
+            share=1.0 if named else share,
             users=named,
             country=country,
             application=application or (default_application if named else None),
@@ -93,7 +96,7 @@ class RunDrills:
             ends_at=now + duration * 1000,
             spare=spare,
             max_stuck=max_stuck,
-            version=1,
+            version=now,  # of no other drill
         )
         entry = AuditEntry(
             at=now,
@@ -104,7 +107,7 @@ class RunDrills:
             reason=reason,
             after={
                 "kind": kind,
-                "share": share,
+                "share": drill.share,
                 "users": len(named) or None,
                 "country": country,
                 "application": drill.application,
@@ -113,10 +116,16 @@ class RunDrills:
                 "max_stuck": max_stuck,
             },
         )
-        told = {"id": drill.id, "kind": kind, "share": share, "country": country, "ends_at": drill.ends_at}
+        told = {
+            "id": drill.id,
+            "kind": kind,
+            "share": drill.share,
+            "country": country,
+            "ends_at": drill.ends_at,
+        }
         if not self._drills.start(drill, entry, Event("drill.started", now, told)):
             raise DrillRefused("Another drill is running.")
-        _log.warning("drill_started", drill=drill.id, kind=kind, share=share, country=country)
+        _log.warning("drill_started", drill=drill.id, kind=kind, share=drill.share, country=country)
         return drill
 
     def stop(self, drill_id: str, who: Who, reason: str | None) -> Drill:
@@ -167,7 +176,7 @@ class RunDrills:
             return
         if not drill.runs(self._clock()):
             self._end(drill, "time", None)
-        elif self.get(drill.id)[1].stuck > drill.max_stuck:
+        elif self._drills.tally(drill.id).stuck(self._clock()) > drill.max_stuck:
             self._end(drill, "safety", None)
         elif self._trouble(drill.country):
             self._end(drill, "outage", None)
@@ -193,6 +202,6 @@ class RunDrills:
             name
             for name, state in sorted(states.items())
             if name.startswith(f"{PRIMARY_PROVIDER}/")
-            and state.state != "closed"
+            and (state.state == "open" or (state.state == "half_open" and state.evidence.sends))
             and (country is None or name == CHECK_ROUTE or country in name.split("/"))
         ]

@@ -55,6 +55,7 @@ class DecideHealth:
                 return False
             self._knowledge, self._tallies = led
             self._counted.clear()
+            self._tell_outbox(self._knowledge)  # of the one before, who may not have come to it
             now = self._clock() / 1000
             self._monitor = Monitor(self._knowledge.routes, now=self._knowledge.ticked or now)
             self._saved_at = 0
@@ -67,7 +68,7 @@ class DecideHealth:
             transitions += self._monitor.advance(event.at / 1000)
             try:
                 self._count(event)
-                if not event.data.get("drill"):
+                if not event.data.get("simulated"):
                     transitions += self._apply(event)
             except (KeyError, TypeError, ValueError) as error:
                 # Of another version, or written by hand: without it the decision is as good.
@@ -93,7 +94,7 @@ class DecideHealth:
 
     def _count(self, event: OutboxEvent) -> None:
         assert self._knowledge is not None  # noqa: S101 - `step` made sure
-        self._knowledge.traffic.count(event.type, event.at, event.data)
+        self._knowledge.traffic.count(event.type, event.at, event.data, now=self._clock())
         drill_id = event.data.get("drill")
         if drill_id and event.type.startswith("challenge."):
             self._tallies.setdefault(drill_id, Tally()).count(event.type, event.at, event.data)
@@ -161,10 +162,25 @@ class DecideHealth:
             )
             for t in transitions
         ]
-        minutes = self._knowledge.traffic.settle(now)
+        knowledge = self._knowledge
+        knowledge.untold = events
+        minutes = knowledge.traffic.settle(now)
         tallies = {drill_id: self._tallies[drill_id] for drill_id in self._counted}
         self._counted.clear()
-        return self._health.save(self._token, self._knowledge, states, events, minutes, tallies)
+        try:
+            saved = self._health.save(self._token, knowledge, states, minutes, tallies)
+            if saved:
+                self._tell_outbox(knowledge)
+        except StoreUnavailable:
+            # Whether it is kept, nobody knows: go on from what is, and read again what came after that.
+            self._knowledge = None
+            raise
+        return saved
+
+    def _tell_outbox(self, knowledge: Knowledge) -> None:
+        if knowledge.untold:
+            self._health.tell(knowledge.untold)
+            knowledge.untold = []
 
     def _tell(self, transition: Transition) -> None:
         metrics.TRANSITIONS.labels(transition.route, transition.to, transition.reason).inc()

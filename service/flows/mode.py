@@ -45,6 +45,27 @@ class SetMode:
         Raises:
             ModeChanged: it is another version by now.
         """
+        return self._change(
+            mode, scope, reason=reason, who=who, expires_in=expires_in, version=version, cleared=False
+        )
+
+    def clear(self, scope: Scope, *, reason: str, who: Who, version: int | None = None) -> ModeSetting:
+        """Take one scope's mode back, so that wider ones hold there again. As `put`."""
+        return self._change(
+            Mode.AUTO, scope, reason=reason, who=who, expires_in=None, version=version, cleared=True
+        )
+
+    def _change(
+        self,
+        mode: Mode,
+        scope: Scope,
+        *,
+        reason: str,
+        who: Who,
+        expires_in: int | None,
+        version: int | None,
+        cleared: bool,
+    ) -> ModeSetting:
         for _ in range(_TRIES):
             now = self._clock()
             before = self._modes.of(scope)
@@ -59,6 +80,7 @@ class SetMode:
                 set_at=now,
                 expires_at=now + expires_in * 1000 if expires_in else None,
                 version=present + 1,
+                cleared=cleared,
             )
             told = {
                 "mode": mode,
@@ -66,16 +88,17 @@ class SetMode:
                 "application": scope.application,
                 "set_by": who.actor,
                 "expires_at": setting.expires_at,
+                **({"cleared": True} if cleared else {}),
             }
             entry = AuditEntry(
                 at=now,
                 actor=who.actor,
                 origin=who.origin,
-                action="mode.set",
+                action="mode.clear" if cleared else "mode.set",
                 target=f"application {scope.application or '*'}, country {scope.country or '*'}",
                 reason=reason,
                 before=_state(before) if before and before.in_force(now) else None,
-                after=_state(setting),
+                after=None if cleared else _state(setting),
             )
             if self._modes.put(setting, self._audit, entry, Event("mode.changed", now, told)):
                 _log.warning("mode_changed", **told)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.domain.api_keys import ApiKey, Scope
 from service.domain.audit import Who
 from service.domain.codes import RandomBytes
-from service.domain.errors import ScopeMissing, Unauthenticated
+from service.domain.errors import ScopeMissing, TooManyTries, Unauthenticated
 from service.flows.audit import Audit
 from service.store import keys
 from service.store.api_keys import ApiKeyStore
@@ -16,6 +16,7 @@ from service.telemetry import logs
 
 IDLE = 30 * 60_000  # ms after the last look at a page
 LONGEST = 12 * 3_600_000  # ms, however busy
+TRIES, TRIES_WITHIN = 30, 60  # from one address, seconds
 _COOKIE_BYTES = 32
 
 _log = logs.get("console")
@@ -60,7 +61,11 @@ class SignIn:
         Raises:
             Unauthenticated: it is unknown.
             ScopeMissing: it is no operator's.
+            TooManyTries: from that address, within a minute.
         """
+        place = keys.keyed_hash(self._key, "sign in", origin or "")
+        if self._sessions.count_try(place, TRIES_WITHIN) > TRIES:
+            raise TooManyTries("Too many tries to sign in. Wait a minute.", retry_after=TRIES_WITHIN)
         key = self._api_keys.find(presented)
         if key is None:
             _log.warning("sign_in_refused")

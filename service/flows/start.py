@@ -80,7 +80,6 @@ class StartChallenge:
         self._ttl = ttl
         self._delivery_deadline = delivery_deadline
 
-    @metrics.START_SECONDS.time()
     def __call__(self, request: StartRequest) -> tuple[Challenge, Subject]:
         """Start one; it may have ended in `failed` when it comes back.
 
@@ -148,6 +147,8 @@ class StartChallenge:
         if not self._challenges.save(challenge, events, now=now, due_at=due_at):
             raise StateConflict("A challenge with this id exists.")  # 128 random bits came twice
         metrics.CHALLENGES.labels(challenge.status).inc()
+        if drilled is None:
+            metrics.START_SECONDS.observe(time.monotonic() - began)
         return challenge.next_version(), subject
 
     def _load(
@@ -191,4 +192,7 @@ def _part_in(
     if not any(TRAITS[channel].provider == PRIMARY_PROVIDER for channel in usable):
         return None, None  # it would send nothing by the provider anyway
     alone = all(TRAITS[channel].provider == PRIMARY_PROVIDER for channel in usable)
-    return (None, drill) if alone and drill.spare else (drill, None)
+    if alone and drill.spare:
+        # One whom only the caller's choice of channels leaves nothing else is neither drilled nor told of.
+        return None, None if has_fallback(user) else drill
+    return drill, None

@@ -139,12 +139,17 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     return int(text)
 
 
-def _authenticate(services: Services, scope: Scope, *, change: bool) -> ApiKey:
+def presented_key() -> str:
+    """The API key that came with the request, known or not. Raises `Unauthenticated` when none did."""
     kind, _, presented = request.headers.get("Authorization", "").partition(" ")
     presented = presented.strip()
     if kind.lower() != "bearer" or not presented or len(presented) > 512:
         raise Unauthenticated("Send an API key: 'Authorization: Bearer <key>'.")
-    caller = services.api_keys.find(presented)
+    return presented
+
+
+def _authenticate(services: Services, scope: Scope, *, change: bool) -> ApiKey:
+    caller = services.api_keys.find(presented_key())
     if caller is None:
         raise Unauthenticated("This API key is unknown or was revoked.")
     g.key_id = caller.id

@@ -15,7 +15,7 @@ from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.watch import PAUSE, events_since
-from service.http.endpoint import Answer, Call, endpoint, whole_number
+from service.http.endpoint import Answer, Call, endpoint, presented_key, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
@@ -28,6 +28,7 @@ from service.http.schemas.ops import (
     IncidentsView,
     IncidentUpdateRequest,
     IncidentView,
+    ModeClearRequest,
     ModeRequest,
     ModeSettingView,
     ModeView,
@@ -55,13 +56,7 @@ api = Blueprint("ops", __name__)
 @endpoint(api, "GET", "/v1/ops/mode", scope=KeyScope.OPS, answers={200: ModeView})
 def get_mode(call: Call[EmptyRequest]) -> Answer:
     """Read the mode in force."""
-    everybody, settings = call.services.mode.current()
-    return Answer(
-        {
-            "mode": everybody.mode if everybody else Mode.AUTO,
-            "settings": [mode_setting_view(setting) for setting in settings],
-        }
-    )
+    return Answer(_modes(call))
 
 
 @endpoint(
@@ -85,6 +80,24 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
         version=asked.version,
     )
     return Answer(mode_setting_view(setting))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/ops/mode/clear",
+    scope=KeyScope.OPS,
+    body=ModeClearRequest,
+    answers={200: ModeView},
+    errors=(409,),
+)
+def clear_mode(call: Call[ModeClearRequest]) -> Answer:
+    """Take a mode back, so that wider ones hold there again."""
+    asked = call.body
+    call.services.mode.clear(
+        Scope(asked.country, asked.application), reason=asked.reason, who=_who(call), version=asked.version
+    )
+    return Answer(_modes(call))
 
 
 @endpoint(api, "GET", "/v1/ops/health", scope=KeyScope.OPS, answers={200: HealthReport})
@@ -138,12 +151,15 @@ def follow_events(call: Call[EmptyRequest]) -> Response:
         raise InvalidInput(FieldFault("Last-Event-ID", "expected the id of an event"))
     looks = call.services.watch(events_since(last) if last else None, int(seconds / PAUSE))
     first = next(looks)  # Redis is asked before anything is answered
+    presented = presented_key()
 
     def stream() -> Iterator[str]:
         yield "retry: 2000\n\n"
         heard = time.monotonic()
         try:
             for events, _ in chain([first], looks):
+                if call.services.api_keys.find(presented) is None:
+                    return  # it was revoked
                 for event in events:
                     if (view := event_view(event)) and (not types or event.type.startswith(types)):
                         heard = time.monotonic()
@@ -304,6 +320,14 @@ def list_stuck_users(call: Call[EmptyRequest]) -> Answer:
         raise InvalidInput(FieldFault("after", "expected `next` of the answer before"))
     users, following = call.services.readiness.stuck(after, _limit())
     return Answer({"users": [stuck_user_view(user) for user in users], "next": following})
+
+
+def _modes(call: Call[Any]) -> dict[str, object]:
+    everybody, settings = call.services.mode.current()
+    return {
+        "mode": everybody.mode if everybody else Mode.AUTO,
+        "settings": [mode_setting_view(setting) for setting in settings],
+    }
 
 
 def _limit() -> int:

@@ -46,6 +46,11 @@ class DrillStore:
         newest_first = sorted(found.values(), key=lambda drill: (drill.started_at, drill.id), reverse=True)
         return [(drill, counted.get(drill.id, Tally())) for drill in newest_first]
 
+    def tally(self, drill_id: str) -> Tally:
+        """What came of one so far."""
+        (raw,) = self._store.batch([("HGET", keys.HEALTH_DRILLS, drill_id)])
+        return msgspec.json.decode(raw, type=Tally) if raw else Tally()
+
     def start(self, drill: Drill, entry: AuditEntry, event: Event) -> bool:
         """Let one run, unless another one does."""
         write = Write(keys.DRILLS, _RUNNING, msgspec.json.encode(drill), 0)
@@ -60,7 +65,7 @@ class DrillStore:
             event: says so.
         """
         # Kept before it is taken away: what is interrupted in between is done when it is tried again.
-        self._audit.change(Write(keys.DRILLS, drill.id, msgspec.json.encode(drill)))
+        self._audit.change(Write(keys.DRILLS, drill.id, msgspec.json.encode(drill), 0))
         write = Write(keys.DRILLS, _RUNNING, None, drill.version)
         if entry is None:
             return self._audit.change(write, events=[event])

@@ -63,12 +63,18 @@ class Feed(Struct, frozen=True, kw_only=True):
 
 
 class Knowledge(Struct, kw_only=True):
-    """What the deciding worker knows and counts, and how far it has read each partition's outbox."""
+    """What the deciding worker knows and counts, and how far it has read each partition's outbox.
+
+    Attributes:
+        untold: what was decided with that, while nobody knows whether it stands in the outbox.
+
+    """
 
     routes: list[Route] = []
     offsets: dict[str, str] = {}
     ticked: float | None = None
     traffic: Traffic = field(default_factory=Traffic)
+    untold: list[Event] = []
 
 
 class _Read(Struct):
@@ -144,7 +150,6 @@ class HealthStore:
         token: str,
         knowledge: Knowledge,
         states: Mapping[str, RouteState],
-        events: Sequence[Event],
         minutes: Mapping[int, Minute] = MappingProxyType({}),
         tallies: Mapping[str, Tally] = MappingProxyType({}),
     ) -> bool:
@@ -154,7 +159,6 @@ class HealthStore:
             token: the caller's.
             knowledge: what the next one goes on from.
             states: of the routes.
-            events: what was decided.
             minutes: of the traffic, those that changed.
             tallies: of drills, those that changed.
         """
@@ -171,9 +175,11 @@ class HealthStore:
             args += (place, KEPT, number, msgspec.json.encode(minute))
         names += map(keys.health_traffic, hours)
         reply = self._store.run(SCRIPTS["health_save"], names, args)
-        if reply and events:
-            self._store.batch([_event_command(event) for event in events])
         return bool(reply)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Write events of the whole installation."""
+        self._store.batch([_event_command(event) for event in events])
 
     def ends(self) -> dict[str, str]:
         """Where each partition's outbox ends now."""

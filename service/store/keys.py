@@ -114,6 +114,11 @@ def session(hashed: str) -> str:
     return f"otp:{{{hashed[:2]}}}:s:{hashed}"
 
 
+def sign_in_tries(hashed: str) -> str:
+    """How often somebody tried to sign in, by the keyed hash of the address."""
+    return f"otp:{{{hashed[:2]}}}:s:t{hashed}"
+
+
 def outbox(partition: str) -> str:
     """The stream of events of a partition."""
     return f"otp:{{{partition}}}:outbox"

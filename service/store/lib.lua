@@ -18,7 +18,7 @@ end
 local function sends_of(c)
   local sends
   for _, entry in ipairs(c.cs) do
-    if entry.sa and not entry.nr then -- `missed` was told before
+    if entry.sa and not entry.nr and (entry.v or not c.dr) then -- not missed, nor simulated
       sends = sends or {}
       sends[entry.c] = { entry.sa, entry.ca }
     end

@@ -31,6 +31,12 @@ class SessionStore:
         (raw,) = self._store.batch([command])
         return msgspec.json.decode(raw, type=Session) if raw else None
 
+    def count_try(self, origin: str, within: int) -> int:
+        """Count a try to sign in from somewhere; how many that makes within some seconds."""
+        name = keys.sign_in_tries(origin)
+        _, number = self._store.batch([("SET", name, 0, "EX", within, "NX"), ("INCR", name)])
+        return int(number)
+
     def drop(self, hashed: str) -> None:
         """End one."""
         self._store.batch([("DEL", keys.session(hashed))])

@@ -25,7 +25,7 @@ _TOLD = frozenset(
     " route method status seconds key code type"  # requests
     " challenge user channel provider country carrier source to reason why sent_at remembered failure_class"
     " kind incident impact routes listener indicator components"
-    " mode application set_by expires_at drill share stopped_by"  # operators
+    " mode application set_by expires_at cleared drill share stopped_by"  # operators
     " process ending restart_in pid".split()  # what `serve` runs
 )
 # Ids that a contact or a user's own id could be mistaken for.

@@ -119,6 +119,8 @@ def _watch_drills(services: Services, stopping: Event) -> None:
             services.drills.watch()
         except OtpError as error:
             _log.info("drill_not_watched", code=error.code)
+        except Exception as error:  # noqa: BLE001 - such as a record of a newer version; the next look may do
+            _log.error("drill_not_watched", exc_info=error)
 
 
 def _measure(services: Services, stopping: Event) -> None:

@@ -7,12 +7,20 @@ import requests
 
 from tests.support.browser import *  # noqa: F403 - fixtures are found by their names here
 from tests.support.people import *  # noqa: F403
-from tests.support.stack import API_KEY
+from tests.support.stack import API_KEY, wait_until
 
 
 @pytest.fixture(scope="module")
 def options():
     return {"worker_process": True, "OTP_DELIVERY_DEADLINE": "600", "OTP_CHANGE_NOTICES": "false"}
+
+
+@pytest.fixture(autouse=True)
+def watched_over(request):
+    """There is a worker that decides, where a test has a service."""
+    if "stack" in request.fixturenames:
+        api = request.getfixturevalue("api")
+        wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"])
 
 
 class Desk:
@@ -45,7 +53,9 @@ def desk(stack):
 
 
 @pytest.fixture
-def signed_in(desk):
+def signed_in(desk, stack):
+    for name in stack.redis().scan_iter("otp:*:s:t*", count=10_000):
+        stack.redis().delete(name)  # every test signs in, and all from one address
     made = desk()
     assert made.sign_in().status_code == 200
     return made

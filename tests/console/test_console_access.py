@@ -38,6 +38,18 @@ def test_nothing_is_done_for_strangers(desk, api, path):
     assert api("GET", "/v1/ops/mode").json() == before
 
 
+@pytest.mark.parametrize(
+    ("path", "where"), [("/users/reset", "/users"), ("/drills/dr_1/stop", "/drills"), ("/sign-out", "")]
+)
+def test_a_restored_tab(signed_in, path, where):
+    answer = signed_in.get(path, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/console{where}")
+
+
+def test_a_form_sent_too_late_says_so(desk):
+    assert "nothing was changed" in desk().post("/mode", mode="fallback").text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_opens(signed_in, path):
     answer = signed_in.get(path)
@@ -52,6 +64,17 @@ def test_wrong_keys(desk, stack):
     assert visitor.sign_in("").status_code == 401
     assert visitor.sign_in(make_key(stack, "challenges", "enrollments")["key"]).status_code == 403
     assert "otp_console" not in visitor.session.cookies
+
+
+def test_guessing_is_slowed(desk, stack):
+    visitor = desk()
+    answers = [visitor.sign_in(f"guess-{n}").status_code for n in range(40)]
+    assert set(answers) == {401, 429}
+    assert answers == sorted(answers)
+    assert visitor.sign_in().status_code == 429  # of right ones, too
+    for name in stack.redis().scan_iter("otp:*:s:t*", count=10_000):
+        stack.redis().delete(name)  # a minute later
+    assert visitor.sign_in().status_code == 200
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_paths(desk):
@@ -152,8 +175,9 @@ def test_a_revoked_key_ends_its_sessions(desk, stack):
 
 
 def session_key(stack):
-    (name,) = stack.redis().scan_iter("otp:*:s:*", count=10_000)
-    return name
+    names = [n for n in stack.redis().scan_iter("otp:*:s:*", count=10_000) if b":s:t" not in n]
+    assert len(names) == 1
+    return names[0]
 
 
 def test_idle_means_that_nobody_looks(desk, stack):

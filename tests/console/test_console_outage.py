@@ -90,7 +90,7 @@ def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, 
     page.get_by_label("Why").fill("while we are at it")
     page.get_by_role("button", name="See what it will do").click()
     page.get_by_role("button", name="Begin the drill").click()
-    expect(page.get_by_text("Running until")).to_be_visible()
+    expect(page.get_by_text("Running; it ends")).to_be_visible()
     person = people()
     drilled = log_in(api, sandbox, person.id, person.phone, person.email)
     assert drilled["switches"][0]["reason"] == "drill"
@@ -102,8 +102,8 @@ def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, 
     # The carrier is back: auto again, probes close the route, the incident resolves.
     sandbox.heal()
     page.get_by_role("link", name="Mode").click()
-    page.get_by_role("button", name="Back to auto for numbers of +91").click()
-    page.get_by_role("button", name="Switch to auto").click()
+    page.get_by_role("button", name="Take back for numbers of +91").click()
+    page.get_by_role("button", name="Take it back").click()
     page.get_by_role("link", name="Overview").click()
 
     def back():
@@ -180,6 +180,17 @@ def test_the_focus_stays_while_it_follows(contexts, stack, api, people):
     api.start(person.id, phone=person.phone)
     expect(page.locator(".spans .small")).not_to_have_text(before)
     expect(page.get_by_role("link", name="Switch")).to_be_focused()
+
+
+def test_a_page_that_is_not_kept_fresh_says_so(contexts, stack):
+    page = contexts(**PHONE).new_page()
+    sign_in(page, stack.url)
+    stack.web.kill()
+    try:
+        expect(page.get_by_text("Not kept fresh since")).to_be_visible(timeout=30_000)
+    finally:
+        stack.start_web()
+    expect(page.get_by_text("Not kept fresh since")).to_be_hidden(timeout=30_000)
 
 
 def test_signed_out_meanwhile(contexts, stack):

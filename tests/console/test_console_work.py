@@ -17,7 +17,7 @@ def mode(api):
     yield lambda: api("GET", "/v1/ops/mode").json()
     for setting in api("GET", "/v1/ops/mode").json()["settings"]:
         scope = {name: setting[name] for name in ("country", "application") if setting[name]}
-        api("PUT", "/v1/ops/mode", {"mode": "auto", "reason": "test over", **scope})
+        assert api("POST", "/v1/ops/mode/clear", {"reason": "test over", **scope}).ok
 
 
 def test_the_switch_says_what_it_will_do_first(signed_in, api, mode, people):
@@ -44,8 +44,31 @@ def test_the_switch_says_what_it_will_do_first(signed_in, api, mode, people):
     assert api.start(alone.id)["status"] == "failed"
     assert "mode.set" in signed_in.get("/audit").text
     back = signed_in.send("/mode", mode="auto", country="+1", reason="over")
+    assert "what holds for everybody holds for numbers of +1, too" in back.text
     signed_in.post("/mode", **hidden(back.text))
-    assert {s["mode"] for s in mode()["settings"]} == {"auto"}
+    assert mode()["settings"] == []
+
+
+def test_what_was_taken_back_follows_what_holds_for_everybody(signed_in, api, mode, people):
+    for asked in ({"mode": "fallback", "country": "+1"}, {"mode": "auto", "country": "+1"}):
+        signed_in.post("/mode", **hidden(signed_in.send("/mode", **asked, reason="x").text))
+    api("PUT", "/v1/ops/mode", {"mode": "primary_only", "application": "shop", "reason": "x"})
+    answer = signed_in.send("/mode", mode="fallback", reason="everywhere")
+    assert "Not for application shop: there primary_only stays in force." in answer.text
+    signed_in.post("/mode", **hidden(answer.text))
+    person = people()
+    assert api.start(person.id, phone=person.phone, email=person.email)["channel"] == "email"
+
+
+def test_a_misspelled_application_is_noticed(signed_in):
+    assert (
+        "Is it spelled right?"
+        in signed_in.send("/mode", mode="fallback", application="shpo", reason="x").text
+    )
+    assert (
+        "Is it spelled"
+        not in signed_in.send("/mode", mode="fallback", application="default", reason="x").text
+    )
 
 
 def test_two_people_at_once_notice_each_other(signed_in, desk, mode, api):
@@ -54,7 +77,7 @@ def test_two_people_at_once_notice_each_other(signed_in, desk, mode, api):
     api("PUT", "/v1/ops/mode", {"mode": "primary_only", "application": "shop", "reason": "the other one"})
     answer = signed_in.post("/mode", **first)
     assert answer.status_code == 409
-    assert "Somebody else changed this" in answer.text
+    assert "This was changed just now" in answer.text
     assert {s["application"]: s["mode"] for s in mode()["settings"]}["shop"] == "primary_only"
 
 
@@ -87,7 +110,7 @@ def test_a_drill_from_beginning_to_end(signed_in, api, sandbox, people):
     assert "Begin this drill?" in answer.text
     assert api("GET", "/v1/ops/drills").json()["drills"] == []
     running = signed_in.post("/drills", **hidden(answer.text))
-    assert "Running until" in running.text
+    assert "Running; it ends" in running.text
     challenge = api.start(person.id, phone=person.phone)
     assert challenge["switches"][0]["reason"] == "drill"
     assert api.verify(challenge["id"], app.now()).json()["valid"]

@@ -65,6 +65,29 @@ def test_a_challenge_counts_once(happened):
     assert found.share is None or 0 <= found.share <= 1
 
 
+def test_who_is_stuck():
+    tally = Tally()
+    for number, ended in enumerate(["approved", "failed", "expired", "locked", "canceled", None]):
+        data = {"id": number, "user": "u", "approved_by": "totp", "started_at": 0}
+        tally.count("challenge.created", 0, data)
+        if ended:
+            tally.count(f"challenge.{ended}", 1, data)
+    assert tally.stuck(60_000) == 4
+    assert tally.stuck(120_001) == 5  # who is still trying after two minutes
+
+
+def test_a_user_is_named_once():
+    tally = Tally()
+    for number in range(3):
+        tally.count("challenge.created", 0, {"id": number, "user": "same", "spared": True})
+    assert (report(tally).nowhere_to_go, tally.without) == (1, ["same"])
+
+
+@pytest.fixture(autouse=True)
+def watched_over(api):
+    wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"])
+
+
 @pytest.fixture
 def drill(api, stack):
     """Starts one; it is over when the test is."""
@@ -127,6 +150,58 @@ def test_an_outage_rehearsed(drill, api, stack, sandbox, people):
     stopped = api("POST", f"/v1/ops/drills/{begun['id']}/stop", {"reason": "seen enough"}).json()
     assert (stopped["status"], stopped["ended_by"]) == ("finished", "operator")
     assert api.start(app_user.id, phone=people().phone)["channel"] == "sms"
+
+
+def test_named_users_take_part_all_of_them(drill, api, people):
+    named = [people() for _ in range(5)]
+    for person in named:
+        api.enroll(person.id)
+    assert drill(user_ids=[person.id for person in named], share=0.1)["share"] == 1
+    for person in named:
+        assert api.start(person.id, phone=person.phone)["switches"][0]["reason"] == "drill"
+
+
+def test_who_chose_channels_is_not_without_another_way(drill, api, people):
+    person = people()
+    api.enroll(person.id)
+    begun = drill()
+    assert api.start(person.id, phone=person.phone, channels=["sms"])["channel"] == "sms"
+    marker = people()
+    api.start(marker.id, phone=marker.phone)
+    wait_until(lambda: results(api, begun["id"])["nowhere_to_go"] == 1)  # that is the other one
+
+
+def test_a_stale_end_does_not_end_the_next_one(stack, people, monkeypatch):
+    from service.app import build_core
+    from service.domain.audit import Who
+    from service.domain.errors import NotFound
+    from service.settings import Settings
+
+    for name, value in stack.env.items():
+        monkeypatch.setenv(name, value)
+    drills = build_core(Settings.load()).drills
+    asked = {"share": 1.0, "user_ids": ["x"], "country": None, "application": None, "duration": 60, "spare": True,
+             "max_stuck": 5, "reason": "x", "who": Who("me"), "default_application": "default"}  # fmt: skip
+    first = drills.start("outage", **asked)
+    drills.stop(first.id, Who("me"), None)
+    second = drills.start("outage", **asked)
+    drills._end(first, "safety", None)  # by somebody who looked before it was stopped
+    assert drills.running().id == second.id
+    assert drills.get(first.id)[0].ended_by == "operator"
+    drills.stop(second.id, Who("me"), None)
+    with pytest.raises(NotFound):
+        drills.stop("dr_none", Who("me"), None)
+
+
+def test_nobody_watches_nobody_rehearses(stack, api):
+    stack.worker.kill()
+    try:
+        wait_until(lambda: not api("GET", "/v1/ops/health").json()["deciding"])
+        answer = api("POST", "/v1/ops/drills", {"kind": "outage", "reason": "x"})
+        assert (answer.status_code, "No worker decides" in answer.json()["detail"]) == (409, True)
+    finally:
+        stack.worker.start()
+        wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"])
 
 
 def test_who_had_nowhere_to_go_is_named(drill, api, people):
@@ -206,7 +281,8 @@ def test_after_a_stop_the_running_challenges_send_again(drill, api, sandbox, peo
     challenge = api.start(person.id, phone=person.phone, email=person.email)
     assert (challenge["channel"], sandbox.count("send")) == ("email", 0)
     api("POST", f"/v1/ops/drills/{begun['id']}/stop", {})
-    wait_until(lambda: api("POST", f"/v1/challenges/{challenge['id']}/switch", {"channel": "sms"}).ok, 40)
+    path = f"/v1/challenges/{challenge['id']}/switch"
+    wait_until(lambda: api("POST", path, {"channel": "sms"}).ok, 60)  # after the cool-down
     assert api.verify(challenge["id"], sandbox.code(person.phone)).json()["valid"]
 
 
@@ -229,6 +305,7 @@ def test_of_many_at_once_one_runs(api, drill):
     [
         ({"kind": "flood"}, "kind"),
         ({"share": 0}, "share"),
+        ({"share": 0.0001}, "share"),
         ({"share": 1.5}, "share"),
         ({"duration": 1}, "duration"),
         ({"duration": 100_000}, "duration"),
@@ -257,7 +334,7 @@ def test_the_command(api, cli, people):
     api.enroll(person.id)
     begun = cli("drill", "outage", "--reason", "x", "--share", "50%", "--user", person.id, "--user", "other",
                 "--detach", "--json")  # fmt: skip
-    assert (begun["share"], begun["named_users"]) == (0.5, 2)
+    assert (begun["share"], begun["named_users"]) == (1, 2)
     assert begun["id"] in cli("drill")
     assert cli("drill", "--json")[0]["id"] == begun["id"]
     cli("drill", "outage", "--reason", "x", code=1)
@@ -297,9 +374,21 @@ def test_interrupted_it_ends(stack, api):
     assert api("GET", f"/v1/ops/drills/{running[0]['id']}").json()["ended_by"] == "operator"
 
 
+def test_a_real_outage_in_a_brown_out_is_seen(drill, api, sandbox, people):
+    """It leaves a breaker open, of a country that no other test has."""
+    begun = drill("brown_out", country="+39", max_stuck=1000)
+    sandbox.fail("http_500", country="+39")
+    for number in range(24):
+        person = people()
+        api.start(person.id, phone=f"+39312345{number:04d}", email=person.email)
+    wait_until(lambda: api("GET", f"/v1/ops/drills/{begun['id']}").json()["ended_by"] == "outage")
+    states = {route["route"]: route["state"] for route in api("GET", "/v1/ops/health").json()["routes"]}
+    assert states["twilio_verify/sms/+39"] == "open"
+
+
 def test_no_drill_in_an_outage(api, stack, sandbox, people, drill):
     """Last in this file: it leaves a breaker open."""
-    begun = drill(user_ids=["nobody"])
+    begun = drill(user_ids=["nobody"], country="+1")
     sandbox.fail("http_500")
     for _ in range(6):
         person = people()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -109,6 +111,19 @@ def test_it_goes_on_where_it_was(listen, api, people):
     again = listen(types="mode", last=listener.ids[-1])
     wait_until(lambda: any(event["data"].get("country") == "+49" for event in again.events))
     assert {event["id"] for event in again.events} - {event["id"] for event in listener.events}
+
+
+def test_a_revoked_key_hears_no_more(listen, api, stack):
+    made = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "service.cli", "keys", "create", "--name", "x", "--scope", "ops:read", "--json"],
+            env=stack.env, cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout
+    )  # fmt: skip
+    listener = listen(seconds=60, key=made["key"])
+    words = [sys.executable, "-m", "service.cli", "keys", "revoke", made["id"]]
+    subprocess.run(words, env=stack.env, cwd=ROOT, capture_output=True, check=True)
+    assert listener.ended.wait(20)
 
 
 def test_it_ends_when_it_was_asked_to(listen):

@@ -28,6 +28,15 @@ class ModeRequest(RequestModel):
     ) = None
 
 
+class ModeClearRequest(RequestModel):
+    """A country's or an application's mode to be taken back, so that wider ones hold there again."""
+
+    reason: Sentence
+    country: Country | None = None
+    application: Short | None = None
+    version: Annotated[int, Field(ge=0, le=2**53, description="As of `PUT /v1/ops/mode`")] | None = None
+
+
 class ModeSettingView(AnswerModel):
     """One scope's mode."""
 
@@ -58,7 +67,8 @@ class DrillRequest(RequestModel):
     kind: Annotated[Kind, BeforeValidator(_hyphens)]
     reason: Sentence
     share: Annotated[
-        float, Field(gt=0, le=1, strict=False, description="Of the users; each is in it throughout, or not")
+        float,
+        Field(ge=0.001, le=1, strict=False, description="Of the users; each is in throughout, or not"),
     ] = 1.0
     user_ids: Annotated[
         list[UserId] | None, Field(min_length=1, max_length=1000, description="The only ones who take part")

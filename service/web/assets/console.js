@@ -3,7 +3,10 @@
   "use strict";
   const live = document.querySelector("[data-live]");
   if (!live) return;
+  const stale = document.querySelector("#stale");
+  const STALE = 15000; // ms without a good look
   let asked = false;
+  let freshAt = Date.now();
   let again = false;
   const look = async () => {
     if (asked) {
@@ -15,8 +18,12 @@
       const answer = await fetch(location.href, { headers: { "X-Follow": "1" } });
       if (answer.status === 401) return location.reload(); // signed out meanwhile
       if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("[data-live]");
       if (!fresh) return;
+      freshAt = Date.now();
+      stale.textContent = page.querySelector("#stale").textContent;
+      stale.hidden = true;
       const focused = focusedIn(live);
       const scrolled = Array.from(live.querySelectorAll(".scroll"), (box) => box.scrollLeft);
       live.replaceChildren(...Array.from(document.adoptNode(fresh).childNodes));
@@ -57,6 +64,11 @@
       look();
     }
   };
+  setInterval(() => {
+    if (document.hidden || Date.now() - freshAt < STALE) return;
+    stale.hidden = false;
+    look();
+  }, 3000);
   document.addEventListener("visibilitychange", follow);
   follow();
 })();

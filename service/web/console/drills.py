@@ -78,7 +78,7 @@ def drill(operator: Operator, drill_id: str) -> Response:
     return show("drill.html", operator, {"drill": found, "report": report(tally), "without": without})
 
 
-@for_operators(api, "POST", "/drills/<drill_id>/stop", may_change=True)
+@for_operators(api, "POST", "/drills/<drill_id>/stop", may_change=True, restored="/drills")
 def stop(operator: Operator, drill_id: str) -> Response:
     """End it before its time."""
     services().drills.stop(drill_id, who(operator), "by the console")

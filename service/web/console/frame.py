@@ -19,6 +19,7 @@ from service.web.pages import goto, page, services
 COOKIE = "otp_console"
 PATH = "/console"
 LOCALE = "en"
+_STREAM = "text/event-stream"
 
 Handler = Callable[..., Response]  # takes the operator, and what is variable in the address
 
@@ -35,7 +36,13 @@ def console_pages(name: str) -> Blueprint:
 
 
 def for_operators(
-    blueprint: Blueprint, method: str, rule: str, *, may_change: bool = False, looks: bool = True
+    blueprint: Blueprint,
+    method: str,
+    rule: str,
+    *,
+    may_change: bool = False,
+    looks: bool = True,
+    restored: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare a page of the console, or what a form of it does.
 
@@ -44,6 +51,7 @@ def for_operators(
         method: `GET` or `POST`.
         rule: below `/console`.
         may_change: only for those who may do more than look.
+        restored: where to go when a browser asks for a form's address by GET.
         looks: a person asks; else it keeps no session from being idle.
     """
 
@@ -61,6 +69,11 @@ def for_operators(
             return handler(operator, **values)
 
         blueprint.add_url_rule(PATH + rule, handler.__name__, view, methods=[method])
+        if restored is not None:
+            # A restored tab asks for the address that a form was sent to.
+            blueprint.add_url_rule(
+                PATH + rule, f"{handler.__name__}_again", lambda **_: goto(PATH + restored), methods=["GET"]
+            )
         return handler
 
     return declare
@@ -98,9 +111,9 @@ def filled(name: str) -> str | None:
 
 
 def _sign_in_first(_error: OtpError) -> Response:
-    if request.headers.get("X-Follow") is not None:
+    if request.headers.get("X-Follow") is not None or _STREAM in request.headers.get("Accept", ""):
         return Response(status=401)
-    return goto(f"{PATH}/sign-in")
+    return goto(f"{PATH}/sign-in{'?over=1' if request.method == 'POST' else ''}")
 
 
 def _failed(error: OtpError) -> Response:

@@ -16,6 +16,7 @@ from service.web.pages import goto, services
 LASTING = {"": "until changed", "900": "15 minutes", "3600": "1 hour", "14400": "4 hours", "86400": "1 day"}
 LONGEST_REASON = 500
 _COUNTRY = re.compile(r"\+[1-9][0-9]{0,2}")
+_VERSION = re.compile(r"[0-9]{1,9}")
 _APPLICATION = re.compile(r"[\w.-]{1,64}")
 
 api = console_pages("mode")
@@ -34,9 +35,9 @@ def set_mode(operator: Operator) -> Response:
         wanted, scope, reason, lasting = _asked()
     except InvalidInput as error:
         return _page(operator, trouble=error.detail, status=422)
-    present = next((s for s in services().mode.current()[1] if s.scope == scope), None)
+    settings = services().mode.current()[1]
     version = request.form.get("version", "")
-    if request.form.get("confirmed") != "yes" or not version.isdigit():
+    if request.form.get("confirmed") != "yes" or not _VERSION.fullmatch(version):
         return show(
             "mode-confirm.html",
             operator,
@@ -48,23 +49,37 @@ def set_mode(operator: Operator) -> Response:
                 "lasting": lasting,
                 "lasting_text": LASTING[lasting],
                 "version": services().mode.version(scope),
-                "present": present,
+                "present": next((s for s in settings if s.scope == scope), None),
+                "narrower": [
+                    (setting.mode, scope_text(setting.scope))
+                    for setting in settings
+                    if setting.scope != scope and _is_within(setting.scope, scope)
+                ],
+                "clears": _clears(wanted, scope),
                 **_effect(wanted, scope),
             },
         )
+    expires_in = int(lasting) if lasting else None
+    modes, by, seen = services().mode, who(operator), int(version)
     try:
-        services().mode.put(
-            wanted,
-            scope,
-            reason=reason,
-            who=who(operator),
-            expires_in=int(lasting) if lasting else None,
-            version=int(version),
-        )
+        if _clears(wanted, scope):
+            modes.clear(scope, reason=reason, who=by, version=seen)
+        else:
+            modes.put(wanted, scope, reason=reason, who=by, expires_in=expires_in, version=seen)
     except ModeChanged:
-        trouble = "Somebody else changed this just now. Look at what is in force, then decide again."
+        trouble = "This was changed just now. Look at what is in force, then decide again."
         return _page(operator, trouble=trouble, status=409)
     return goto(f"{PATH}/mode?done=1")
+
+
+def _clears(wanted: Mode, scope: Scope) -> bool:
+    """Whether a setting is taken back: `auto` for some, so that wider settings hold for them again."""
+    return wanted is Mode.AUTO and scope != Scope()
+
+
+def _is_within(narrow: Scope, wide: Scope) -> bool:
+    """Whether a scope is a part of another one."""
+    return wide.country in (None, narrow.country) and wide.application in (None, narrow.application)
 
 
 def scope_text(scope: Scope) -> str:
@@ -124,4 +139,10 @@ def _effect(wanted: Mode, scope: Scope) -> dict[str, object]:
         and name.count("/") == 2
         and scope.country in (None, name.rpartition("/")[2])
     )
-    return {"readiness": readiness, "sends": sends, "harm": wanted is not Mode.AUTO and readiness.stuck > 0}
+    known = {key.application for key in services().api_keys.all()} | set(applications)
+    return {
+        "readiness": readiness,
+        "sends": sends,
+        "harm": wanted is not Mode.AUTO and readiness.stuck > 0,
+        "unknown": scope.application is not None and scope.application not in known,
+    }

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from flask import Response, request, stream_with_context
 
 from service.domain.channels import PRIMARY_PROVIDER
-from service.domain.errors import StoreUnavailable
-from service.domain.mode import Mode
-from service.domain.traffic import MINUTE, Minute, total
+from service.domain.errors import StoreUnavailable, Unauthenticated
+from service.domain.mode import Mode, Scope
+from service.domain.traffic import MINUTE, total
 from service.flows.operators import Operator
 from service.flows.traffic import Span
 from service.flows.watch import PAUSE
@@ -20,6 +20,8 @@ from service.web.console.frame import console_pages, for_operators, show
 from service.web.pages import services
 
 SPANS = {"1": "1 hour", "6": "6 hours", "24": "24 hours"}
+MATURE = 120_000  # ms after which most codes that will come back have
+ASKED_AGAIN = 10  # looks after which a stream's session is asked for again
 HEARTBEAT = 5.0  # seconds after which a page looks again though nothing happened
 AFTERMATH = 1.5  # seconds after events
 STREAM_LIFE = 240.0  # seconds; then the browser connects again, and is asked who it is
@@ -57,12 +59,12 @@ def overview(operator: Operator) -> Response:
         "overview.html",
         operator,
         {
-            "headline": _headline(states, deciding=deciding),
+            "headline": _headline(states, everybody.mode if everybody else Mode.AUTO, deciding=deciding),
             "deciding": deciding,
             "routes": sorted(states.items(), key=_worst_first),
             "feed": feed,
             "mode": everybody.mode if everybody else Mode.AUTO,
-            "settings": settings,
+            "narrower": sum(setting.scope != Scope() for setting in settings),
             "incidents": [i for i in services().incidents.all() if not i.resolved_at],
             "drill": services().drills.running(),
             "readiness": readiness,
@@ -76,22 +78,24 @@ def overview(operator: Operator) -> Response:
 
 
 @for_operators(api, "GET", "/live", looks=False)
-def live(_operator: Operator) -> Response:
+def live(operator: Operator) -> Response:
     """Says when a page should look again, as server-sent events."""
 
     def stream() -> Iterator[str]:
         yield "retry: 2000\n\n"
         due = time.monotonic() + HEARTBEAT
         try:
-            for events, _ in services().watch(None, int(STREAM_LIFE / PAUSE)):
+            for look, (events, _) in enumerate(services().watch(None, int(STREAM_LIFE / PAUSE))):
+                if look % ASKED_AGAIN == 0:
+                    services().sign_in.visit(operator.cookie, looks=False)
                 now = time.monotonic()
                 if events or now >= due:
                     # Once more soon: what the worker makes of the events is there a moment later.
                     due = now + (AFTERMATH if events else HEARTBEAT)
                     kinds = sorted({event.type for event in events})
                     yield f"event: look\ndata: {json.dumps(kinds)}\n\n"
-        except StoreUnavailable:
-            return  # the browser connects again
+        except (StoreUnavailable, Unauthenticated):
+            return  # the browser connects again, and is told
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return Response(stream_with_context(stream()), headers=headers, content_type="text/event-stream")
@@ -101,12 +105,17 @@ def _worst_first(item: tuple[str, RouteState]) -> tuple[int, str]:
     return ("open", "half_open", "closed").index(item[1].state), item[0]
 
 
-def _headline(states: dict[str, RouteState], *, deciding: bool) -> tuple[str, str]:
+def _headline(states: dict[str, RouteState], mode: Mode, *, deciding: bool) -> tuple[str, str]:
     """A word for how bad it is, and a sentence."""
     opened = [name for name, state in states.items() if state.state == "open"]
     trying = [name for name, state in states.items() if state.state == "half_open"]
     if not deciding:
         return "bad", "No worker decides: routes neither open nor close, and nothing switches by itself."
+    if opened and mode is Mode.PRIMARY_ONLY:
+        return (
+            "bad",
+            f"{len(opened)} of {len(states)} routes are open; primary_only sends there still.",
+        )
     if opened:
         return "bad", f"{len(opened)} of {len(states)} routes are open: nothing is sent there."
     if trying:
@@ -139,7 +148,7 @@ def _charts(span: Span, states: dict[str, RouteState]) -> list[Chart]:
         lined(
             "Codes that came back, of those sent",
             {"c2": "came back", "c3": "usual"},
-            {"c2": [_conversion(minute) for minute in columns], "c3": [baseline] * len(columns)},
+            {"c2": _conversion(span), "c3": [baseline] * len(columns)},
             unit=lambda value: f"{value:.0%}",
             top=1.0,
         ),
@@ -156,8 +165,15 @@ def _charts(span: Span, states: dict[str, RouteState]) -> list[Chart]:
     ]
 
 
-def _conversion(minute: Minute) -> float | None:
-    return minute.converted / minute.sent if minute.sent else None
+def _conversion(span: Span) -> list[float | None]:
+    """The share of codes that came back; nothing for the newest, which are still on their way."""
+    settled = services().core.clock() - MATURE
+    return [
+        minute.converted / minute.sent
+        if minute.sent and span.start + (index + 1) * span.each * MINUTE <= settled
+        else None
+        for index, minute in enumerate(span.columns)
+    ]
 
 
 def _baseline(states: dict[str, RouteState]) -> float | None:

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from service.domain.errors import ScopeMissing, Unauthenticated
+from service.domain.errors import ScopeMissing, TooManyTries, Unauthenticated
 from service.edge import status_of
 from service.flows.operators import LONGEST, Operator
 from service.web.console.frame import COOKIE, PATH, console_pages, for_operators, show
@@ -17,7 +17,8 @@ api = console_pages("sign_in")
 @api.get(f"{PATH}/sign-in")
 def sign_in_form() -> Response:
     """The form."""
-    return show("sign-in.html", None, {"trouble": None})
+    over = "You were signed out meanwhile: nothing was changed." if "over" in request.args else None
+    return show("sign-in.html", None, {"trouble": over})
 
 
 @api.post(f"{PATH}/sign-in")
@@ -27,7 +28,7 @@ def sign_in() -> Response:
     presented = request.form.get("key", "").strip()
     try:
         operator = services().sign_in(presented[:LONGEST_KEY], request.remote_addr)
-    except (Unauthenticated, ScopeMissing) as error:
+    except (Unauthenticated, ScopeMissing, TooManyTries) as error:
         return show("sign-in.html", None, {"trouble": error.detail}, status=status_of(error))
     response = goto(PATH)
     response.set_cookie(
@@ -42,7 +43,7 @@ def sign_in() -> Response:
     return response
 
 
-@for_operators(api, "POST", "/sign-out")
+@for_operators(api, "POST", "/sign-out", restored="")
 def sign_out(operator: Operator) -> Response:
     """End the session."""
     services().sign_in.leave(operator)

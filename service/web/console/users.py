@@ -30,7 +30,7 @@ def look_up(operator: Operator) -> Response:
     return _page(operator, trouble) if trouble else _found(operator)
 
 
-@for_operators(api, "POST", "/users/reset", may_change=True)
+@for_operators(api, "POST", "/users/reset", may_change=True, restored="/users")
 def reset(operator: Operator) -> Response:
     """Remove apps and backup codes, once that is confirmed; the user is told by e-mail."""
     if trouble := _fault():
