@@ -1,5 +1,6 @@
 """The one place where the parts are put together."""
 
+import random
 import secrets
 import threading
 import time
@@ -41,9 +42,11 @@ from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
+from service.flows.webhooks import ManageWebhooks, TellWebhooks
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
+from service.providers.webhook import WebhookClient
 from service.settings import Settings, SettingsError, parse_master_keys
 from service.store.api_keys import ApiKeyStore
 from service.store.audit import AuditStore
@@ -52,6 +55,7 @@ from service.store.changes import ChangeListener
 from service.store.drills import DrillStore
 from service.store.enrollments import EnrollmentStore
 from service.store.health import HealthStore
+from service.store.hook_queue import HookQueue
 from service.store.idempotency import IdempotencyStore
 from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
@@ -66,6 +70,7 @@ from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
 from service.store.traffic import TrafficStore
 from service.store.users import UserStore
+from service.store.webhooks import WebhookStore
 
 DEFAULT_APPLICATION = "default"
 
@@ -133,6 +138,29 @@ class Core:
         return ReadReadiness(ReadinessStore(self.store), self.users)
 
     @property
+    def webhooks(self) -> ManageWebhooks:
+        """Who is told of events."""
+        return ManageWebhooks(
+            self.webhook_store,
+            HookQueue(self.store),
+            self.webhook_client,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    @property
+    def webhook_store(self) -> WebhookStore:
+        """Where they are kept."""
+        return WebhookStore(self.store, self._audit_store, self.sealer)
+
+    @property
+    def webhook_client(self) -> WebhookClient:
+        """What posts to them."""
+        return WebhookClient(
+            self.settings.allowed_private_hooks, https_only=self.settings.env == "production"
+        )
+
+    @property
     def drill_store(self) -> DrillStore:
         """Where drills are kept."""
         return DrillStore(self.store, self._audit_store)
@@ -184,6 +212,8 @@ class Services:
     decide_health: DecideHealth
     tell_vendor: TellVendor
     notify_changes: NotifyChanges
+    webhooks: ManageWebhooks
+    tell_webhooks: TellWebhooks
     status_page: WatchStatusPage | None
     measure_backlog: MeasureBacklog
 
@@ -315,6 +345,15 @@ def build(core: Core) -> Services:
             users,
             ChangeNotices(mailer, letters) if mailer is not None and settings.change_notices else None,
             clock=core.clock,
+        ),
+        webhooks=core.webhooks,
+        tell_webhooks=TellWebhooks(
+            core.webhook_store,
+            HookQueue(store),
+            core.webhook_client,
+            core.webhooks,
+            clock=core.clock,
+            chance=random.random,
         ),
         status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
         if settings.status_url is not None

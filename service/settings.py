@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain.hook_urls import LOOPBACK_HOSTS, NOWHERE_PRIVATE, PrivateHosts, parse_private_hosts
 from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
 
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
     mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
+
+    private_hooks: OptionalText = Field(None, validation_alias="OTP_PRIVATE_HOOKS")
 
     change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
 
@@ -147,6 +150,13 @@ class Settings(BaseSettings):
             parse_return_urls(value)
         return value
 
+    @field_validator("private_hooks")
+    @classmethod
+    def _private_hooks_parse(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_private_hosts(value)
+        return value
+
     @field_validator("twilio_account_sid")
     @classmethod
     def _account_sid(cls, value: str | None) -> str | None:
@@ -205,6 +215,13 @@ class Settings(BaseSettings):
         if self.return_urls is not None:
             return parse_return_urls(self.return_urls)
         return LOOPBACK if self.env == "development" else ReturnUrls(())
+
+    @property
+    def allowed_private_hooks(self) -> PrivateHosts:
+        """Private hosts that webhooks may be sent to; in development, unset means this machine."""
+        if self.private_hooks is not None:
+            return parse_private_hosts(self.private_hooks)
+        return LOOPBACK_HOSTS if self.env == "development" else NOWHERE_PRIVATE
 
     @property
     def uses_sandbox_mail(self) -> bool:

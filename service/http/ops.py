@@ -5,17 +5,15 @@ import re
 import time
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from flask import Blueprint, Response, request
 
 from service.domain.api_keys import Scope as KeyScope
-from service.domain.audit import Who
 from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.watch import PAUSE, events_since
-from service.http.endpoint import Answer, Call, endpoint, whole_number
+from service.http.endpoint import Answer, Call, endpoint, who, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
@@ -80,7 +78,7 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
         asked.mode,
         Scope(asked.country, asked.application),
         reason=asked.reason,
-        who=_who(call),
+        who=who(call),
         expires_in=asked.expires_in,
         version=asked.version,
     )
@@ -203,7 +201,7 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     """Say something about an incident, to operators or to everybody."""
     asked = call.body
     incident = call.services.incidents.update(
-        call.path["id"], asked.text, _who(call), public=asked.public, status=asked.status
+        call.path["id"], asked.text, who(call), public=asked.public, status=asked.status
     )
     return Answer(incident_view(incident), 201)
 
@@ -230,7 +228,7 @@ def start_drill(call: Call[DrillRequest]) -> Answer:
         spare=asked.spare,
         max_stuck=asked.max_stuck,
         reason=asked.reason,
-        who=_who(call),
+        who=who(call),
         default_application=call.caller.application,
     )
     return Answer(drill_view(drill, Tally()), 201)
@@ -268,7 +266,7 @@ def get_drill(call: Call[EmptyRequest]) -> Answer:
 )
 def stop_drill(call: Call[DrillStopRequest]) -> Answer:
     """End a drill before its time."""
-    call.services.drills.stop(call.path["id"], _who(call), call.body.reason)
+    call.services.drills.stop(call.path["id"], who(call), call.body.reason)
     return Answer(drill_view(*call.services.drills.get(call.path["id"])))
 
 
@@ -308,7 +306,3 @@ def list_stuck_users(call: Call[EmptyRequest]) -> Answer:
 
 def _limit() -> int:
     return whole_number("limit", 50, 1, MOST)
-
-
-def _who(call: Call[Any]) -> Who:
-    return Who(call.caller.id, request.remote_addr)
