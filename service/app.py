@@ -4,7 +4,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.channels.base import DeliveryChannel
@@ -17,6 +17,7 @@ from service.channels.voice import Voice
 from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
+from service.flows.alerts import SendAlerts
 from service.flows.audit import Audit
 from service.flows.backlog import MeasureBacklog
 from service.flows.cascade import Cascade
@@ -43,6 +44,7 @@ from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
 from service.flows.webhooks import ManageWebhooks, TellWebhooks
+from service.providers.alerts import AlertTarget, parse_targets
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
@@ -59,6 +61,7 @@ from service.store.hook_queue import HookQueue
 from service.store.idempotency import IdempotencyStore
 from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
+from service.store.keys import keyed_hash
 from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
@@ -161,6 +164,13 @@ class Core:
         )
 
     @property
+    def alert_targets(self) -> Mapping[str, AlertTarget]:
+        """Where alerts go, by the names that their queues have."""
+        urls = self.settings.alert_urls
+        targets = parse_targets(urls.get_secret_value()) if urls else ()
+        return {f"alert_{keyed_hash(self.keyring.names, 'alert', target.url)}": target for target in targets}
+
+    @property
     def drill_store(self) -> DrillStore:
         """Where drills are kept."""
         return DrillStore(self.store, self._audit_store)
@@ -214,6 +224,7 @@ class Services:
     notify_changes: NotifyChanges
     webhooks: ManageWebhooks
     tell_webhooks: TellWebhooks
+    alerts: SendAlerts
     status_page: WatchStatusPage | None
     measure_backlog: MeasureBacklog
 
@@ -352,6 +363,15 @@ def build(core: Core) -> Services:
             HookQueue(store),
             core.webhook_client,
             core.webhooks,
+            clock=core.clock,
+            chance=random.random,
+        ),
+        alerts=SendAlerts(
+            core.alert_targets,
+            HookQueue(store),
+            core.incidents,
+            core.mode,
+            runbooks=settings.runbook_url,
             clock=core.clock,
             chance=random.random,
         ),

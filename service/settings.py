@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
     mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
 
+    alert_urls: OptionalSecret = Field(None, validation_alias="OTP_ALERT_URLS")
+    runbook_url: OptionalText = Field(None, validation_alias="OTP_RUNBOOK_URL")
     private_hooks: OptionalText = Field(None, validation_alias="OTP_PRIVATE_HOOKS")
 
     change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
                 raise ValueError("expected smtp://[user:password@]host[:port]")
         return value
 
-    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint")
+    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint", "runbook_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -155,6 +157,14 @@ class Settings(BaseSettings):
     def _private_hooks_parse(cls, value: str | None) -> str | None:
         if value is not None:
             parse_private_hosts(value)
+        return value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _alert_urls_have_a_form(cls, value: SecretStr | None) -> SecretStr | None:
+        for number, entry in enumerate(value.get_secret_value().split() if value else (), 1):
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", entry):
+                raise ValueError(f"number {number} is no URL such as slack://... or json://...")
         return value
 
     @field_validator("twilio_account_sid")

@@ -109,6 +109,9 @@ def test_redis_urls(load, url):
         ("TWILIO_VERIFY_BASE_URL", "verify.twilio.com"),
         ("OTP_TWILIO_CUSTOM_CODE", "perhaps"),
         ("OTP_ISSUER", ""),
+        ("OTP_ALERT_URLS", "json://127.0.0.1/ hunter2"),
+        ("OTP_ALERT_URLS", "hunter2@slack"),
+        ("OTP_RUNBOOK_URL", "wiki.example"),
         ("OTP_PRIVATE_HOOKS", "10.1.0.0/33"),
         ("OTP_PRIVATE_HOOKS", "https://hooks.internal"),
         ("OTP_MASTER_KEYS", "hunter2"),
@@ -200,6 +203,12 @@ def test_which_private_hosts_webhooks_may_reach(load):
     assert s.allowed_private_hooks.allow("hooks.internal", inside)
     assert not s.allowed_private_hooks.allow("localhost", loopback)
     assert not load(OTP_PRIVATE_HOOKS="", **PRODUCTION).allowed_private_hooks.allow("localhost", loopback)
+
+
+def test_where_alerts_go_is_a_secret(load):
+    s = load(OTP_ALERT_URLS="slack://hunter2/a/b\n json://127.0.0.1/x")
+    assert "hunter2" not in repr(s)
+    assert s.alert_urls.get_secret_value().split()[1] == "json://127.0.0.1/x"
 
 
 def test_a_logo_must_be_there_and_light(load, tmp_path):

@@ -24,6 +24,8 @@ incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
 webhooks_app = typer.Typer()
 app.add_typer(webhooks_app, name="webhooks")
+alerts_app = typer.Typer(no_args_is_help=True, help="Try out how operators are alerted.")
+app.add_typer(alerts_app, name="alerts")
 drill_app = typer.Typer()
 app.add_typer(drill_app, name="drill")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
@@ -229,6 +231,12 @@ def webhooks_replay(
 ) -> None:
     """Send those messages again."""
     import_module("service.cli.webhooks").replay(webhook, message or [], as_json)
+
+
+@alerts_app.command("test")
+def alerts_test(as_json: Json = False) -> None:
+    """Send a test alert to every target now; exit code 1 when one did not take it."""
+    import_module("service.cli.alerts").test(as_json)
 
 
 @drill_app.callback(invoke_without_command=True)

@@ -188,6 +188,18 @@ class HookQueue:
         )
         return [_state(*parts) for parts in zip(answers, answers, answers, strict=True)]
 
+    def told_at(self, receiver: str, names: Sequence[str]) -> list[int | None]:
+        """When the receiver was told last of some things (ms), as noted."""
+        (answer,) = self._store.batch([("HMGET", keys.hook_told(receiver), *names)])
+        return [int(raw) if raw is not None else None for raw in answer]
+
+    def note_told(self, receiver: str, times: Mapping[str, int | None]) -> None:
+        """Note when it was told; `None`: need not be known any more."""
+        name = keys.hook_told(receiver)
+        self._store.batch(
+            [("HDEL", name, of) if at is None else ("HSET", name, of, at) for of, at in times.items()]
+        )
+
     def receivers(self) -> list[str]:
         """Everybody for whom something was ever queued, and who was not forgotten since."""
         (answer,) = self._store.batch([("HKEYS", keys.HOOK_WAITING)])
@@ -238,7 +250,7 @@ class HookQueue:
             self._store.batch([("UNLINK", *names), ("ZREM", keys.hook_lanes(receiver), *lanes)])
         self._store.batch(
             [
-                ("UNLINK", *(name(receiver) for name in (keys.hook_state, keys.hook_dead))),
+                ("UNLINK", *(name(receiver) for name in (keys.hook_state, keys.hook_dead, keys.hook_told))),
                 ("HDEL", keys.HOOK_WAITING, receiver),
             ]
         )

@@ -152,6 +152,11 @@ def hook_state(receiver: str) -> str:
     return f"otp:{{hooks}}:state:{receiver}"
 
 
+def hook_told(receiver: str) -> str:
+    """Hash: what a receiver of alerts was told of -> when last (ms)."""
+    return f"otp:{{hooks}}:told:{receiver}"
+
+
 def hook_dead(receiver: str) -> str:
     """Stream: messages that a receiver did not take within a day."""
     return f"otp:{{hooks}}:dead:{receiver}"

@@ -51,6 +51,11 @@ def run(services: Services) -> None:
             at_once=MESSAGES_AT_ONCE,
             busy_pause=MESSAGES_PAUSE,
         ),
+        gevent.spawn(
+            *(_drain, stopping, services.alerts.claim, services.alerts, "alert_failed"),
+            at_once=MESSAGES_AT_ONCE,
+            busy_pause=MESSAGES_PAUSE,
+        ),
         gevent.spawn(_watch_status_page, services, stopping),
         gevent.spawn(_watch_drills, services, stopping),
         gevent.spawn(_measure, services, stopping),
@@ -76,6 +81,7 @@ def _decide(services: Services, stopping: Event) -> None:
         services.notify_changes.note,
         services.incidents.note,
         services.tell_webhooks.note,
+        services.alerts.note,
     )
     while not stopping.wait(DECIDE_PAUSE):
         try:

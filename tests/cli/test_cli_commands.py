@@ -46,6 +46,8 @@ COMMANDS = [
     "webhooks test",
     "webhooks dead",
     "webhooks replay",
+    "alerts",
+    "alerts test",
     "doctor",
 ]
 
