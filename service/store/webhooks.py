@@ -1,6 +1,7 @@
 """Webhooks in Redis: one hash; they are few."""
 
 import msgspec
+from msgspec.structs import replace
 
 from service.domain.audit import AuditEntry
 from service.domain.webhooks import Webhook
@@ -42,6 +43,23 @@ class WebhookStore:
     def note(self, entry: AuditEntry) -> None:
         """Note a deed that changes no webhook."""
         self._audit.record(entry)
+
+    def reseal(self) -> None:
+        """Seal every secret again that is not under the present master key."""
+        while old := [webhook for webhook in self.all() if not self._is_current(webhook)]:
+            for webhook in old:
+                former = self.open(webhook.id, webhook.former) if webhook.former else None
+                fresh = replace(
+                    webhook,
+                    secret=self.seal(webhook.id, self.open(webhook.id, webhook.secret)),
+                    former=self.seal(webhook.id, former) if former else None,
+                    version=webhook.version + 1,
+                )
+                value = msgspec.json.encode(fresh)
+                self._audit.change(Write(keys.WEBHOOKS, webhook.id, value, webhook.version))
+
+    def _is_current(self, webhook: Webhook) -> bool:
+        return all(self._sealer.is_current(text) for text in (webhook.secret, webhook.former) if text)
 
     def seal(self, webhook_id: str, secret: str) -> str:
         """A secret as it stands in a record."""

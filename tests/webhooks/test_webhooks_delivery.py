@@ -1,5 +1,6 @@
 """From the outbox to the receiver: signed, in order, once, however often it takes."""
 
+import base64
 import contextlib
 import json
 import re
@@ -10,6 +11,7 @@ import pytest
 import service
 from service.domain.errors import InvalidInput, NotFound, StateConflict, TooManyWebhooks, WebhookDisabled
 from service.domain.webhooks import GIVE_UP, RETRIES
+from service.flows.rotation import RotateKeys
 from service.flows.webhooks import MOST
 from service.store import hook_queue
 from tests.support.receiver import Answer
@@ -299,6 +301,17 @@ def test_a_record_that_was_moved_signs_nothing(services, receiver, hook, redis):
         pass
     assert len(receiver.posts) == 1
     assert services.webhooks.get(other.id)[1].last_status == "key_unusable"
+
+
+def test_a_new_master_key_changes_no_secret(services, process, receiver, hook, server):
+    _, fresh = services.webhooks.rotate_secret(hook[0], OPERATOR)
+    old, new = (f"{kid}:{base64.b64encode(byte * 32).decode()}" for kid, byte in (("k1", b"m"), ("k2", b"n")))
+    core = process(OTP_MASTER_KEYS=f"{new},{old}").core
+    assert list(RotateKeys(core.store, core.sealer, core.users, core.webhook_store)()) == []  # no users
+    after = process(OTP_MASTER_KEYS=new)
+    after.tell_webhooks.note([event()])
+    work(after)
+    assert receiver.posts[0].verified(hook[1]) == receiver.posts[0].verified(fresh)
 
 
 def test_a_redirect_is_a_failure(services, receiver, hook):
