@@ -1,9 +1,10 @@
 """The one place where the parts are put together."""
 
+import random
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from service.channels.base import DeliveryChannel
@@ -16,6 +17,7 @@ from service.channels.voice import Voice
 from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
+from service.flows.alerts import SendAlerts
 from service.flows.audit import Audit
 from service.flows.backlog import MeasureBacklog
 from service.flows.cascade import Cascade
@@ -41,9 +43,12 @@ from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
+from service.flows.webhooks import ManageWebhooks, TellWebhooks
+from service.providers.alerts import AlertTarget, parse_targets
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
+from service.providers.webhook import WebhookClient
 from service.settings import Settings, SettingsError, parse_master_keys
 from service.store.api_keys import ApiKeyStore
 from service.store.audit import AuditStore
@@ -52,9 +57,11 @@ from service.store.changes import ChangeListener
 from service.store.drills import DrillStore
 from service.store.enrollments import EnrollmentStore
 from service.store.health import HealthStore
+from service.store.hook_queue import HookQueue
 from service.store.idempotency import IdempotencyStore
 from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
+from service.store.keys import keyed_hash
 from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
@@ -66,6 +73,7 @@ from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
 from service.store.traffic import TrafficStore
 from service.store.users import UserStore
+from service.store.webhooks import WebhookStore
 
 DEFAULT_APPLICATION = "default"
 
@@ -133,6 +141,36 @@ class Core:
         return ReadReadiness(ReadinessStore(self.store), self.users)
 
     @property
+    def webhooks(self) -> ManageWebhooks:
+        """Who is told of events."""
+        return ManageWebhooks(
+            self.webhook_store,
+            HookQueue(self.store),
+            self.webhook_client,
+            clock=self.clock,
+            random_bytes=self.random_bytes,
+        )
+
+    @property
+    def webhook_store(self) -> WebhookStore:
+        """Where they are kept."""
+        return WebhookStore(self.store, self._audit_store, self.sealer)
+
+    @property
+    def webhook_client(self) -> WebhookClient:
+        """What posts to them."""
+        return WebhookClient(
+            self.settings.allowed_private_hooks, https_only=self.settings.env == "production"
+        )
+
+    @property
+    def alert_targets(self) -> Mapping[str, AlertTarget]:
+        """Where alerts go, by the names that their queues have."""
+        urls = self.settings.alert_urls
+        targets = parse_targets(urls.get_secret_value()) if urls else ()
+        return {f"alert_{keyed_hash(self.keyring.names, 'alert', target.url)}": target for target in targets}
+
+    @property
     def drill_store(self) -> DrillStore:
         """Where drills are kept."""
         return DrillStore(self.store, self._audit_store)
@@ -184,6 +222,9 @@ class Services:
     decide_health: DecideHealth
     tell_vendor: TellVendor
     notify_changes: NotifyChanges
+    webhooks: ManageWebhooks
+    tell_webhooks: TellWebhooks
+    alerts: SendAlerts
     status_page: WatchStatusPage | None
     measure_backlog: MeasureBacklog
 
@@ -315,6 +356,24 @@ def build(core: Core) -> Services:
             users,
             ChangeNotices(mailer, letters) if mailer is not None and settings.change_notices else None,
             clock=core.clock,
+        ),
+        webhooks=core.webhooks,
+        tell_webhooks=TellWebhooks(
+            core.webhook_store,
+            HookQueue(store),
+            core.webhook_client,
+            core.webhooks,
+            clock=core.clock,
+            chance=random.random,
+        ),
+        alerts=SendAlerts(
+            core.alert_targets,
+            HookQueue(store),
+            core.incidents,
+            core.mode,
+            runbooks=settings.runbook_url,
+            clock=core.clock,
+            chance=random.random,
         ),
         status_page=WatchStatusPage(StatusPage(settings.status_url), health, decide_health, clock=core.clock)
         if settings.status_url is not None

@@ -35,6 +35,8 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.IdempotencyKeyInvalid: 400,
     errors.IdempotencyKeyReused: 422,
     errors.IdempotencyKeyInUse: 409,
+    errors.WebhookDisabled: 409,
+    errors.TooManyWebhooks: 409,
     errors.KeyUnusable: 500,
 }
 # An ended challenge is gone when no one can bring it back (410), else in conflict with the request (409).

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain.hook_urls import LOOPBACK_HOSTS, NOWHERE_PRIVATE, PrivateHosts, parse_private_hosts
 from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
@@ -68,6 +69,10 @@ class Settings(BaseSettings):
     smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
     mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
 
+    alert_urls: OptionalSecret = Field(None, validation_alias="OTP_ALERT_URLS")
+    runbook_url: OptionalText = Field(None, validation_alias="OTP_RUNBOOK_URL")
+    private_hooks: OptionalText = Field(None, validation_alias="OTP_PRIVATE_HOOKS")
+
     change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
 
     otlp_endpoint: OptionalText = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -118,7 +123,7 @@ class Settings(BaseSettings):
                 raise ValueError("expected smtp://[user:password@]host[:port]")
         return value
 
-    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint")
+    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint", "runbook_url")
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -145,6 +150,21 @@ class Settings(BaseSettings):
     def _return_urls_parse(cls, value: str | None) -> str | None:
         if value is not None:
             parse_return_urls(value)
+        return value
+
+    @field_validator("private_hooks")
+    @classmethod
+    def _private_hooks_parse(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_private_hosts(value)
+        return value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _alert_urls_have_a_form(cls, value: SecretStr | None) -> SecretStr | None:
+        for number, entry in enumerate(value.get_secret_value().split() if value else (), 1):
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", entry):
+                raise ValueError(f"number {number} is no URL such as slack://... or json://...")
         return value
 
     @field_validator("twilio_account_sid")
@@ -205,6 +225,13 @@ class Settings(BaseSettings):
         if self.return_urls is not None:
             return parse_return_urls(self.return_urls)
         return LOOPBACK if self.env == "development" else ReturnUrls(())
+
+    @property
+    def allowed_private_hooks(self) -> PrivateHosts:
+        """Private hosts that webhooks may be sent to; in development, unset means this machine."""
+        if self.private_hooks is not None:
+            return parse_private_hosts(self.private_hooks)
+        return LOOPBACK_HOSTS if self.env == "development" else NOWHERE_PRIVATE
 
     @property
     def uses_sandbox_mail(self) -> bool:

@@ -1,6 +1,7 @@
 """Every setting: its default, its form, what is said when it is malformed."""
 
 import base64
+from ipaddress import ip_address
 
 import pytest
 from pydantic import SecretStr
@@ -108,6 +109,11 @@ def test_redis_urls(load, url):
         ("TWILIO_VERIFY_BASE_URL", "verify.twilio.com"),
         ("OTP_TWILIO_CUSTOM_CODE", "perhaps"),
         ("OTP_ISSUER", ""),
+        ("OTP_ALERT_URLS", "json://127.0.0.1/ hunter2"),
+        ("OTP_ALERT_URLS", "hunter2@slack"),
+        ("OTP_RUNBOOK_URL", "wiki.example"),
+        ("OTP_PRIVATE_HOOKS", "10.1.0.0/33"),
+        ("OTP_PRIVATE_HOOKS", "https://hooks.internal"),
         ("OTP_MASTER_KEYS", "hunter2"),
         ("OTP_MASTER_KEYS", "k1:hunter2"),
         ("OTP_MASTER_KEYS", f"k1:{KEY},k1:{KEY}"),
@@ -187,6 +193,22 @@ def test_where_pages_may_return_to(load):
     assert s.allowed_return_urls.allow("https://shop.example/login/done")
     assert not s.allowed_return_urls.allow("http://127.0.0.1:3000/back")
     assert not load(OTP_RETURN_URLS="", **PRODUCTION).allowed_return_urls.allow("http://127.0.0.1:3000/back")
+
+
+def test_which_private_hosts_webhooks_may_reach(load):
+    loopback, inside = ip_address("127.0.0.1"), ip_address("10.1.2.3")
+    assert load().allowed_private_hooks.allow("localhost", loopback)
+    assert not load().allowed_private_hooks.allow("hooks.internal", inside)
+    s = load(OTP_PRIVATE_HOOKS="10.1.0.0/16")
+    assert s.allowed_private_hooks.allow("hooks.internal", inside)
+    assert not s.allowed_private_hooks.allow("localhost", loopback)
+    assert not load(OTP_PRIVATE_HOOKS="", **PRODUCTION).allowed_private_hooks.allow("localhost", loopback)
+
+
+def test_where_alerts_go_is_a_secret(load):
+    s = load(OTP_ALERT_URLS="slack://hunter2/a/b\n json://127.0.0.1/x")
+    assert "hunter2" not in repr(s)
+    assert s.alert_urls.get_secret_value().split()[1] == "json://127.0.0.1/x"
 
 
 def test_a_logo_must_be_there_and_light(load, tmp_path):

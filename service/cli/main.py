@@ -22,6 +22,10 @@ users_app = typer.Typer(no_args_is_help=True, help="Look up a user, and reset on
 app.add_typer(users_app, name="users")
 incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
+webhooks_app = typer.Typer()
+app.add_typer(webhooks_app, name="webhooks")
+alerts_app = typer.Typer(no_args_is_help=True, help="Try out how operators are alerted.")
+app.add_typer(alerts_app, name="alerts")
 drill_app = typer.Typer()
 app.add_typer(drill_app, name="drill")
 audit_app = typer.Typer(no_args_is_help=True, help="Read and check the trail of what operators did.")
@@ -159,6 +163,82 @@ def incidents_update(
 ) -> None:
     """Say something about one, to operators or to everybody."""
     import_module("service.cli.incidents").update(incident, text, public, status, as_json)
+
+
+@webhooks_app.callback(invoke_without_command=True)
+def webhooks(context: typer.Context, as_json: Json = False) -> None:
+    """List who is told of events, and how telling them goes."""
+    if context.invoked_subcommand is None:
+        import_module("service.cli.webhooks").show_all(as_json)
+
+
+@webhooks_app.command("list")
+def webhooks_list(as_json: Json = False) -> None:
+    """List them."""
+    import_module("service.cli.webhooks").show_all(as_json)
+
+
+WebhookId = Annotated[str, typer.Argument(help="The id that `webhooks` shows.")]
+
+
+@webhooks_app.command("add")
+def webhooks_add(
+    url: Annotated[str, typer.Argument(help="Where messages are posted.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="A type, or incident.*; may be repeated. None: all.")
+    ] = None,
+    application: Annotated[str | None, typer.Option(help="Only this application's.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make one. Its secret is shown this once."""
+    import_module("service.cli.webhooks").add(url, event or [], application, description, as_json)
+
+
+@webhooks_app.command("show")
+def webhooks_show(webhook: WebhookId, as_json: Json = False) -> None:
+    """Show one, and how telling it goes."""
+    import_module("service.cli.webhooks").show(webhook, as_json)
+
+
+@webhooks_app.command("remove")
+def webhooks_remove(webhook: WebhookId, as_json: Json = False) -> None:
+    """Remove one, and what waits for it."""
+    import_module("service.cli.webhooks").remove(webhook, as_json)
+
+
+@webhooks_app.command("test")
+def webhooks_test(webhook: WebhookId, as_json: Json = False) -> None:
+    """Send one a test message, the way of all others."""
+    import_module("service.cli.webhooks").test(webhook, as_json)
+
+
+@webhooks_app.command("dead")
+def webhooks_dead(
+    webhook: WebhookId,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=10_000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List messages that it did not take within a day."""
+    import_module("service.cli.webhooks").dead(webhook, limit, as_json)
+
+
+@webhooks_app.command("replay")
+def webhooks_replay(
+    webhook: WebhookId,
+    message: Annotated[
+        list[str] | None, typer.Argument(help="Ids that `webhooks dead` shows; none: all.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send those messages again."""
+    import_module("service.cli.webhooks").replay(webhook, message or [], as_json)
+
+
+@alerts_app.command("test")
+def alerts_test(as_json: Json = False) -> None:
+    """Send a test alert to every target now; exit code 1 when one did not take it."""
+    import_module("service.cli.alerts").test(as_json)
 
 
 @drill_app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ from service.flows.rotation import OLD_KEY_NEEDED, Rotated, RotateKeys
 def rotate_keys(json_output: bool) -> None:
     """Seal everything again under the first of the master keys."""
     with core() as c:
-        rotate = RotateKeys(c.store, c.sealer, c.users)
+        rotate = RotateKeys(c.store, c.sealer, c.users, c.webhook_store)
         total = c.readiness()[0].users
         done = Rotated(0, 0)
         with progress("sealing again", total) as advance:

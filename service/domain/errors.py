@@ -218,6 +218,18 @@ class IdempotencyKeyInUse(OtpError):
     code = "idempotency_key_in_use"
 
 
+class WebhookDisabled(OtpError):
+    """The webhook is told nothing; enable it first."""
+
+    code = "webhook_disabled"
+
+
+class TooManyWebhooks(OtpError):
+    """There are as many as there may be; remove one first."""
+
+    code = "too_many_webhooks"
+
+
 class KeyUnusable(OtpError):
     """A sealed record names a master key that is not configured, or does not open under it."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.domain.challenge import Challenge
+from service.domain.text import rfc3339
 
 _CHALLENGE = ("id", "application", "channel", "drill")
 # What others are told of each type: nothing that is not named here leaves the service. Users are not named,
@@ -40,19 +41,27 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "provider.circuit_closed": ("route", "from", "to", "reason"),
     "provider.delivery_report": ("channel", "country", "carrier", "status", "code"),
     "provider.status_page": ("provider", "indicator", "components"),
-    "incident.opened": ("id", "provider", "status", "impact", "routes", "version"),
-    "incident.updated": ("id", "provider", "status", "impact", "routes", "version"),
-    "incident.resolved": ("id", "provider", "status", "impact", "routes", "version"),
+    "incident.opened": ("id", "provider", "status", "impact", "routes", "since", "text", "version"),
+    "incident.updated": ("id", "provider", "status", "impact", "routes", "since", "text", "version"),
+    "incident.resolved": ("id", "provider", "status", "impact", "routes", "since", "text", "version"),
     "mode.changed": ("mode", "country", "application", "set_by", "expires_at", "cleared"),
     "drill.started": ("id", "kind", "share", "country", "ends_at"),
     "drill.finished": ("id", "kind", "stopped_by"),
 }
 
+_TIMES = {"sent_at", "expires_at", "ends_at", "since"}
+
 
 def told(kind: str, data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What others are told of an event; `None`: nothing, it is for the service itself."""
+    """What others are told of an event, its times in RFC 3339; `None`: nothing, it is for ourselves."""
     fields = TOLD.get(kind)
-    return None if fields is None else {name: data[name] for name in fields if data.get(name) is not None}
+    if fields is None:
+        return None
+    return {
+        name: rfc3339(data[name]) if name in _TIMES else data[name]
+        for name in fields
+        if data.get(name) is not None
+    }
 
 
 @dataclass(frozen=True, slots=True)

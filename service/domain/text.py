@@ -1,6 +1,7 @@
-"""Text that people and programs give us."""
+"""Text that people and programs give us, and times as we write them."""
 
 import unicodedata
+from datetime import UTC, datetime
 
 USER_ID_LENGTH = 256  # characters
 
@@ -13,3 +14,9 @@ def is_printable(text: str) -> bool:
 def is_user_id(text: str) -> bool:
     """Whether a text can be a user's id."""
     return 1 <= len(text) <= USER_ID_LENGTH and is_printable(text)
+
+
+def rfc3339(at_ms: int) -> str:
+    """A time (ms since the epoch) in RFC 3339, UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -79,9 +79,8 @@ class TrackIncidents:
                 after={"status": after.status, "public": public},
             )
             kind = "incident.resolved" if after.resolved_at and not before.resolved_at else "incident.updated"
-            if self._incidents.save(
-                after, expected=before.version, event=_event(kind, after, now), entry=entry
-            ):
+            event = _event(kind, after, now, text=text if public else None)
+            if self._incidents.save(after, expected=before.version, event=event, entry=entry):
                 return after
         raise StateConflict("Others kept changing this incident.", retry_after=1)
 
@@ -105,7 +104,9 @@ class TrackIncidents:
                 after = after.worsened(event.at)
             after = replace(after, seen=position)
             expected = present.version if present else 0
-            if self._incidents.save(after, expected=expected, event=_event(kind, after, event.at)):
+            worsened = present is not None and after.impact != present.impact
+            told = _event(kind, after, event.at, worsened=worsened)
+            if self._incidents.save(after, expected=expected, event=told):
                 level = _log.info if kind == "incident.updated" else _log.error
                 if kind != "incident.updated":
                     metrics.INCIDENTS.labels(provider, kind.removeprefix("incident.")).inc()
@@ -123,19 +124,23 @@ class TrackIncidents:
         )
 
 
-def _event(kind: str, incident: Incident, at: int) -> Event:
-    return Event(
-        kind,
-        at,
-        {
-            "id": incident.id,
-            "provider": incident.provider,
-            "status": incident.status,
-            "impact": incident.impact,
-            "routes": sorted(incident.troubled),
-            "version": incident.version,
-        },
-    )
+def _event(
+    kind: str, incident: Incident, at: int, *, worsened: bool = False, text: str | None = None
+) -> Event:
+    """What the outbox tells; `text`: what an operator says to everybody."""
+    told: dict[str, object] = {
+        "id": incident.id,
+        "provider": incident.provider,
+        "status": incident.status,
+        "impact": incident.impact,
+        "routes": sorted(incident.troubled),
+        "since": incident.opened_at,
+        "worsened": worsened,
+        "version": incident.version,
+    }
+    if text is not None:
+        told["text"] = text
+    return Event(kind, at, told)
 
 
 def _id(provider: str, entry: str) -> str:

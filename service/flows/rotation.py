@@ -7,6 +7,7 @@ from service.store.keyring import reseal_keyring
 from service.store.redis import Store
 from service.store.sealing import Sealer
 from service.store.users import UserStore
+from service.store.webhooks import WebhookStore
 
 OLD_KEY_NEEDED = 3600  # seconds: the longest life of anything sealed that is not sealed again
 
@@ -22,10 +23,11 @@ class Rotated:
 class RotateKeys:
     """Begun again after an interruption, it passes over what is done."""
 
-    def __init__(self, store: Store, sealer: Sealer, users: UserStore) -> None:
+    def __init__(self, store: Store, sealer: Sealer, users: UserStore, webhooks: WebhookStore) -> None:
         self._store = store
         self._sealer = sealer
         self._users = users
+        self._webhooks = webhooks
 
     @property
     def key_id(self) -> str:
@@ -40,6 +42,7 @@ class RotateKeys:
             StoreUnavailable: Redis can't be reached; what was done stays done.
         """
         reseal_keyring(self._store, self._sealer)
+        self._webhooks.reseal()
         looked_at = resealed = 0
         for user_keys in self._users.all_keys():
             waiting = user_keys

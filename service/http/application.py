@@ -7,14 +7,33 @@ import time
 from flask import Flask, Response, g, request
 
 from service.app import Services
-from service.http import challenges, enrollments, hooks, ops, problems, public, statuspage, users
+from service.http import (
+    challenges,
+    enrollments,
+    hooks,
+    ops,
+    problems,
+    public,
+    statuspage,
+    users,
+    webhooks,
+)
 from service.telemetry import logs, metrics
 from service.web import account, assets, challenge, console, enroll, status
 
 MAX_BODY = 64 * 1024  # bytes
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-_API = (challenges.api, enrollments.api, users.api, ops.api, hooks.api, public.api, statuspage.api)
+_API = (
+    challenges.api,
+    enrollments.api,
+    users.api,
+    ops.api,
+    webhooks.api,
+    hooks.api,
+    public.api,
+    statuspage.api,
+)
 _PAGES = (enroll.api, challenge.api, account.api, status.api, assets.api, *console.PAGES)
 
 _log = logs.get("http")

@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.app import Services
 from service.domain.api_keys import ApiKey, Scope
+from service.domain.audit import Who
 from service.domain.errors import FieldFault, InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
 from service.http import idempotency
 from service.http.problems import as_domain_error
@@ -125,6 +126,11 @@ def endpoint(
         return view
 
     return declare
+
+
+def who(call: Call[Any]) -> Who:
+    """Who calls, for the audit trail."""
+    return Who(call.caller.id, request.remote_addr)
 
 
 def whole_number(name: str, default: int, low: int, high: int) -> int:

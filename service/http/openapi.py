@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import service
-from service.http import challenges, enrollments, ops, users
+from service.http import challenges, enrollments, ops, users, webhooks
 from service.http.endpoint import OPERATIONS, Operation
 from service.http.problems import CONTENT_TYPE
 from service.http.schemas.public import HealthView, JwksView, Problem, SummaryView
 
-_DECLARING = (challenges, enrollments, users, ops)  # importing them declares their operations
+_DECLARING = (challenges, enrollments, users, ops, webhooks)  # importing them declares their operations
 _TAGS = {
     "challenges": "Ask a user for a second factor, and have it answered",
     "enrollments": "Enrol authenticator apps; manage factors and contacts",

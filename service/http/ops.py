@@ -10,12 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service.domain.api_keys import Scope as KeyScope
-from service.domain.audit import Who
 from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.watch import PAUSE, events_since
-from service.http.endpoint import Answer, Call, endpoint, presented_key, whole_number
+from service.http.endpoint import Answer, Call, endpoint, presented_key, who, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
@@ -75,7 +74,7 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
         asked.mode,
         Scope(asked.country, asked.application),
         reason=asked.reason,
-        who=_who(call),
+        who=who(call),
         expires_in=asked.expires_in,
         version=asked.version,
     )
@@ -95,7 +94,7 @@ def clear_mode(call: Call[ModeClearRequest]) -> Answer:
     """Take a mode back, so that wider ones hold there again."""
     asked = call.body
     call.services.mode.clear(
-        Scope(asked.country, asked.application), reason=asked.reason, who=_who(call), version=asked.version
+        Scope(asked.country, asked.application), reason=asked.reason, who=who(call), version=asked.version
     )
     return Answer(_modes(call))
 
@@ -219,7 +218,7 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     """Say something about an incident, to operators or to everybody."""
     asked = call.body
     incident = call.services.incidents.update(
-        call.path["id"], asked.text, _who(call), public=asked.public, status=asked.status
+        call.path["id"], asked.text, who(call), public=asked.public, status=asked.status
     )
     return Answer(incident_view(incident), 201)
 
@@ -246,7 +245,7 @@ def start_drill(call: Call[DrillRequest]) -> Answer:
         spare=asked.spare,
         max_stuck=asked.max_stuck,
         reason=asked.reason,
-        who=_who(call),
+        who=who(call),
         default_application=call.caller.application,
     )
     return Answer(drill_view(drill, Tally()), 201)
@@ -284,7 +283,7 @@ def get_drill(call: Call[EmptyRequest]) -> Answer:
 )
 def stop_drill(call: Call[DrillStopRequest]) -> Answer:
     """End a drill before its time."""
-    call.services.drills.stop(call.path["id"], _who(call), call.body.reason)
+    call.services.drills.stop(call.path["id"], who(call), call.body.reason)
     return Answer(drill_view(*call.services.drills.get(call.path["id"])))
 
 
@@ -332,7 +331,3 @@ def _modes(call: Call[Any]) -> dict[str, object]:
 
 def _limit() -> int:
     return whole_number("limit", 50, 1, MOST)
-
-
-def _who(call: Call[Any]) -> Who:
-    return Who(call.caller.id, request.remote_addr)

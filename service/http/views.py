@@ -1,7 +1,6 @@
 """Domain values as the API's answers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from service.app import Services
@@ -14,16 +13,15 @@ from service.domain.incidents import Incident, TimelineEntry
 from service.domain.mode import ModeSetting
 from service.domain.notices import Notice, enrollment_hint, notice_for
 from service.domain.readiness import Readiness
+from service.domain.text import rfc3339
 from service.domain.user import TotpFactor, User
+from service.domain.webhooks import Webhook
 from service.flows.verify import Verdict
 from service.i18n import join
 from service.store.health import Feed, OutboxEvent, RouteState
+from service.store.hook_queue import DeadLetter, DeliveryState
 
-
-def time_view(at_ms: int) -> str:
-    """RFC 3339, UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+time_view = rfc3339
 
 
 def challenge_view(services: Services, challenge: Challenge, subject: Subject) -> dict[str, Any]:
@@ -186,6 +184,47 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "troubled": [{"route": name, "state": state} for name, state in sorted(incident.troubled.items())],
         "affected": list(incident.affected),
         "timeline": [_timeline_view(entry) for entry in incident.timeline],
+    }
+
+
+def webhook_view(webhook: Webhook, state: DeliveryState) -> dict[str, Any]:
+    """A webhook without its secret, and how telling it goes."""
+    times = {
+        name: time_view(at) if at is not None else None
+        for name, at in (
+            ("failing_since", state.failing_since),
+            ("last_success_at", state.last_success_at),
+            ("paused_until", state.paused_until),
+        )
+    }
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "application": webhook.application,
+        "description": webhook.description,
+        "enabled": webhook.enabled,
+        "created_at": time_view(webhook.created_at),
+        "state": {
+            "pending": state.waiting,
+            "dead": state.dead,
+            "failures": state.failures,
+            "last_status": state.last_status,
+            **times,
+        },
+    }
+
+
+def dead_letter_view(letter: DeadLetter) -> dict[str, Any]:
+    """A message that was given up."""
+    return {
+        "id": letter.id,
+        "message_id": letter.message.id,
+        "type": letter.message.type,
+        "timestamp": time_view(letter.message.at),
+        "data": letter.message.data,
+        "last_status": letter.status,
+        "died_at": time_view(letter.at),
     }
 
 

@@ -63,6 +63,8 @@ def run(settings: Settings, *, json_output: bool = False, commands: Commands | N
     with folder.locked():
         if settings.redis_url is not None:
             check_store(settings.redis_url.get_secret_value())
+        if settings.alert_urls is not None:
+            _check_alerts(settings.alert_urls.get_secret_value())
         with _listen(settings, crashed=folder.run_file.exists()) as listener:
             try:
                 _serve(_prepare(settings, folder, listener, commands or Commands()), json_output=json_output)
@@ -74,6 +76,15 @@ def run(settings: Settings, *, json_output: bool = False, commands: Commands | N
                 with suppress(OSError):
                     run_file.remove(folder)
                 valkey.tidy(folder)
+
+
+def _check_alerts(urls: str) -> None:
+    from service.providers.alerts import parse_targets, require_understood
+
+    try:
+        require_understood(parse_targets(urls))
+    except ValueError as error:
+        raise StartError(f"OTP_ALERT_URLS: {error}") from None
 
 
 def _listen(settings: Settings, *, crashed: bool) -> socket.socket:

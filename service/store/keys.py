@@ -17,6 +17,7 @@ AUDIT = "otp:{00}:audit"  # stream: deeds of operators, chained
 AUDIT_HEAD = "otp:{00}:audit:head"  # the hash of the newest of them
 DRILLS = "otp:{00}:drills"  # hash: id -> drill, and the one that runs
 INCIDENTS = "otp:{00}:incidents"  # hash: id -> incident
+WEBHOOKS = "otp:{00}:webhooks"  # hash: id -> webhook
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
 HEALTH_STATES = "otp:{health}:states"  # hash: route -> state
@@ -27,6 +28,8 @@ HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
 VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
 NOTICES_DUE = "otp:{health}:notices"  # sorted set: what users are to be told of, by when
 HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
+HOOK_WAITING = "otp:{hooks}:waiting"  # hash: receiver -> how many messages wait for it
+HOOK_ONCE = "otp:{hooks}:once"  # hash: receiver and what it is not to be told again yet -> until when (ms)
 ALL = "otp:*"  # patterns, to look for keys
 ALL_USERS = "otp:{??}:u:*"
 RESTORED = "otp:restored"  # for a second, so that what was restored is waited for
@@ -127,6 +130,41 @@ def outbox(partition: str) -> str:
 def due(partition: str) -> str:
     """Sorted set: ids of challenges by the time (ms) at which the worker must look at them."""
     return f"otp:{{{partition}}}:due"
+
+
+def webhook_secret(webhook_id: str) -> str:
+    """What a webhook's secrets are sealed for; they stand in its record."""
+    return f"{WEBHOOKS}/{webhook_id}"
+
+
+def hook_read(reader: str) -> str:
+    """Hash: partition -> entry of its outbox up to which a reader has queued what it tells."""
+    return f"otp:{{hooks}}:read:{reader}"
+
+
+def hook_lanes(receiver: str) -> str:
+    """Sorted set: a receiver's lanes in which messages wait, by when the first of them is due (ms)."""
+    return f"otp:{{hooks}}:lanes:{receiver}"
+
+
+def hook_lane(receiver: str, lane: str) -> str:
+    """List: messages that are told in order."""
+    return f"otp:{{hooks}}:lane:{receiver}:{lane}"
+
+
+def hook_state(receiver: str) -> str:
+    """Hash: how telling a receiver goes."""
+    return f"otp:{{hooks}}:state:{receiver}"
+
+
+def hook_told(receiver: str) -> str:
+    """Hash: what a receiver of alerts was told of -> when last (ms)."""
+    return f"otp:{{hooks}}:told:{receiver}"
+
+
+def hook_dead(receiver: str) -> str:
+    """Stream: messages that a receiver did not take within a day."""
+    return f"otp:{{hooks}}:dead:{receiver}"
 
 
 def number(number_hash: str) -> str:

@@ -275,6 +275,10 @@ SCRIPTS = {
         "report",
         "audited",
         "save_user",
+        "hook_enqueue",
+        "hook_claim",
+        "hook_settle",
+        "hook_replay",
     )
 }
 

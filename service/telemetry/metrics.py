@@ -52,6 +52,16 @@ INCIDENTS = Counter(
     "Incidents opened and resolved, whether or not users got in.",
     ["provider", "event"],
 )
+WEBHOOKS = Counter(
+    "otp_webhooks_total",
+    "Tries to tell webhooks: delivered, failed (tried again), dead (given up), dropped (too many waited).",
+    ["outcome"],
+)
+ALERTS = Counter(
+    "otp_alerts_total",
+    "Tries to alert a target: delivered, failed (tried again), dead (given up), dropped (too many waited).",
+    ["outcome"],
+)
 STATUS_FEED = Counter("otp_status_feed_total", "Looks at the provider's status page.", ["outcome"])
 CHECKS = Counter(
     "otp_provider_checks_total", "Codes that a provider was asked about.", ["provider", "outcome"]

@@ -15,6 +15,8 @@ from gevent.pool import Pool
 
 from service.app import Services
 from service.domain.errors import OtpError, StoreUnavailable
+from service.flows.courier import AT_ONCE as AT_ONCE_EACH
+from service.flows.webhooks import MOST
 from service.telemetry import logs, metrics, traces
 
 PAUSE = 0.5  # seconds between looks
@@ -22,6 +24,8 @@ LEASE = 30_000  # ms; longer than any flow takes
 DECIDE_PAUSE = 0.2  # seconds between steps of the deciding worker
 MEASURE_PAUSE = 2.0  # seconds between measurements of the backlog
 JOBS_PAUSE, JOBS_AT_ONCE = 1.0, 10  # seconds between looks; of each kind under way
+MESSAGES_PAUSE = 0.05  # seconds between looks while there are messages to tell
+MESSAGES_AT_ONCE = MOST * AT_ONCE_EACH  # so that no slow receiver holds up another one
 BATCH = 50  # per partition and look
 AT_ONCE = 100  # flows under way: they wait for mail servers
 
@@ -41,6 +45,16 @@ def run(services: Services) -> None:
         gevent.spawn(_drain, stopping, services.tell_vendor.claim, services.tell_vendor, "vendor_not_told"),
         gevent.spawn(
             _drain, stopping, services.notify_changes.claim, services.notify_changes, "notice_failed"
+        ),
+        gevent.spawn(
+            *(_drain, stopping, services.tell_webhooks.claim, services.tell_webhooks, "webhook_failed"),
+            at_once=MESSAGES_AT_ONCE,
+            busy_pause=MESSAGES_PAUSE,
+        ),
+        gevent.spawn(
+            *(_drain, stopping, services.alerts.claim, services.alerts, "alert_failed"),
+            at_once=MESSAGES_AT_ONCE,
+            busy_pause=MESSAGES_PAUSE,
         ),
         gevent.spawn(_watch_status_page, services, stopping),
         gevent.spawn(_watch_drills, services, stopping),
@@ -62,7 +76,13 @@ def run(services: Services) -> None:
 
 
 def _decide(services: Services, stopping: Event) -> None:
-    heed = (services.tell_vendor.note, services.notify_changes.note, services.incidents.note)
+    heed = (
+        services.tell_vendor.note,
+        services.notify_changes.note,
+        services.incidents.note,
+        services.tell_webhooks.note,
+        services.alerts.note,
+    )
     while not stopping.wait(DECIDE_PAUSE):
         try:
             if services.decide_health.step(heed):
@@ -74,7 +94,15 @@ def _decide(services: Services, stopping: Event) -> None:
             stopping.wait(PAUSE)
 
 
-def _drain(stopping: Event, claim: Callable[[], list[Job]], do: Callable[[Job], None], failed: str) -> None:
+def _drain(
+    stopping: Event,
+    claim: Callable[[], list[Job]],
+    do: Callable[[Job], None],
+    failed: str,
+    *,
+    at_once: int = JOBS_AT_ONCE,
+    busy_pause: float = JOBS_PAUSE,
+) -> None:
     """Do what is due, some at once; what is not done by the end of its lease is claimed again.
 
     Args:
@@ -82,14 +110,20 @@ def _drain(stopping: Event, claim: Callable[[], list[Job]], do: Callable[[Job], 
         claim: takes jobs for a lease.
         do: does one.
         failed: the log's word for one that was not done.
+        at_once: how many are done side by side.
+        busy_pause: seconds until the next look when there was something to do.
     """
-    pool = Pool(JOBS_AT_ONCE)
-    while not stopping.wait(JOBS_PAUSE):
+    pool, pause = Pool(at_once), JOBS_PAUSE
+    while not stopping.wait(pause):
+        pause = JOBS_PAUSE
         try:
             for job in claim():
                 pool.spawn(_do, do, job, failed)
+                pause = busy_pause
         except StoreUnavailable:
             continue
+        except Exception as error:  # noqa: BLE001 - what can't be read now must not end the looking
+            _log.error(failed, exc_info=error)
 
 
 def _do(do: Callable[[Job], None], job: Job, failed: str) -> None:

@@ -38,6 +38,16 @@ COMMANDS = [
     "users reset",
     "incidents show",
     "incidents update",
+    "webhooks",
+    "webhooks list",
+    "webhooks add",
+    "webhooks show",
+    "webhooks remove",
+    "webhooks test",
+    "webhooks dead",
+    "webhooks replay",
+    "alerts",
+    "alerts test",
     "doctor",
 ]
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyotp
 import pytest
 
+from tests.support.receiver import receiving
 from tests.support.servers import ClusterServers, SentinelServers, started
 from tests.support.stack import Api, running, wait_until
 
@@ -60,6 +61,23 @@ def test_everything_works_there(api, stack):
     assert wait_until(lambda: api("GET", "/v1/ops/health").json()["routes"])
     assert api("GET", "/v1/ops/readiness").json()["users"] == 1
     assert api("GET", "/status").ok
+
+
+def test_webhooks_are_told_there(api, stack):
+    with receiving() as receiver:
+        hook = api("POST", "/v1/ops/webhooks", {"url": receiver.url, "events": ["challenge.*"]}).json()
+        users = [api.start(f"fay-{n}", phone=f"+1415555300{n}", email="fay@example.com") for n in range(8)]
+        for challenge in users:  # in several partitions, so of several servers
+            assert api("POST", f"/v1/challenges/{challenge['id']}/cancel").ok
+
+        def told(challenge):
+            return [p.json["type"] for p in receiver.posts if p.json["data"]["id"] == challenge["id"]]
+
+        for challenge in users:
+            wait_until(lambda challenge=challenge: "challenge.canceled" in told(challenge))
+            assert told(challenge) == ["challenge.created", "challenge.sent", "challenge.canceled"]
+        assert all(posted.verified(hook["secret"]) for posted in receiver.posts)
+        assert api("DELETE", f"/v1/ops/webhooks/{hook['id']}").status_code == 204
 
 
 class Caller:

@@ -1,11 +1,14 @@
 """Fixtures: one running service per file; every test gets a user and a number of its own."""
 
 import itertools
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stack import Stack, running
+from tests.support.stack import ROOT, Stack, running
 
 _numbers = itertools.count(1)
 
@@ -57,3 +60,18 @@ def person() -> Person:
 @pytest.fixture
 def people():
     return Person
+
+
+@pytest.fixture
+def cli(stack):
+    """Runs a command against the service; its JSON where it prints some."""
+
+    def run(*words, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", *map(str, words)],
+            env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    return run

@@ -267,6 +267,8 @@ class Stack:
                     value = client.zrange(key, 0, -1)
                 case "stream":
                     value = client.xrange(key)
+                case "list":
+                    value = client.lrange(key, 0, -1)
                 case _:
                     value = kind
             found.append(value.decode("latin-1") if isinstance(value, bytes) else repr(value))
