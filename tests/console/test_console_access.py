@@ -8,8 +8,18 @@ import pytest
 
 from tests.support.stack import ROOT
 
-PAGES = ["", "/mode", "/incidents", "/drills", "/users", "/audit"]
-ACTIONS = ["/mode", "/drills", "/drills/dr_1/stop", "/incidents/inc_1", "/users", "/users/reset", "/sign-out"]
+PAGES = ["", "/mode", "/incidents", "/drills", "/users", "/webhooks", "/audit"]
+ACTIONS = [
+    "/mode",
+    "/drills",
+    "/drills/dr_1/stop",
+    "/incidents/inc_1",
+    "/users",
+    "/users/reset",
+    "/sign-out",
+    "/webhooks/wh_1/test",
+    "/webhooks/wh_1/replay",
+]
 
 
 def make_key(stack, *scopes):
@@ -21,7 +31,7 @@ def make_key(stack, *scopes):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/incidents/inc_1", "/drills/dr_1", "/live"])
+@pytest.mark.parametrize("path", [*PAGES, "/incidents/inc_1", "/drills/dr_1", "/webhooks/wh_1", "/live"])
 def test_nothing_is_shown_to_strangers(desk, path):
     answer = desk().get(path, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
@@ -137,7 +147,7 @@ def test_who_may_only_look(desk, stack, api):
         assert 'action="/console/mode"' not in text
         assert 'action="/console/drills"' not in text
     fields = {"mode": "fallback", "reason": "x", "confirmed": "yes", "version": "0"}
-    for path in ("/mode", "/drills", "/drills/dr_1/stop", "/incidents/inc_1", "/users/reset"):
+    for path in (*ACTIONS[:4], "/users/reset", *ACTIONS[-2:]):
         assert visitor.send(path, **fields).status_code == 403
     assert (
         visitor.send("/users", user_id="nobody", application="default").status_code == 404

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import DESKTOP, PHONE, check
+from tests.support.receiver import receiving
 from tests.support.stack import API_KEY, wait_until
 
 INDIA = "twilio_verify/sms/+91"
@@ -36,7 +37,26 @@ def log_in(api, sandbox, user, phone, email):
     return challenge
 
 
-def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, indians):
+@pytest.fixture
+def receiver(api):
+    """Somebody who is told of incidents, over HTTP."""
+    with receiving() as found:
+        made = api(
+            "POST", "/v1/ops/webhooks", {"url": found.url, "events": ["incident.*"], "description": "Pager"}
+        )
+        assert made.status_code == 201, made.text
+        found.secret = made.json()["secret"]
+        yield found
+        api("DELETE", f"/v1/ops/webhooks/{made.json()['id']}")
+
+
+def heard(receiver, kind):
+    """The message of a type that arrived, its signature checked by the standard's own library."""
+    told = (posted.verified(receiver.secret) for posted in receiver.posts)
+    return next((body for body in told if body["type"] == kind), None)
+
+
+def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, indians, receiver):
     page = contexts(**DESKTOP).new_page()
     sign_in(page, stack.url)
     for _ in range(3):
@@ -55,6 +75,8 @@ def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, 
     expect(row(page, INDIA)).to_contain_text("open")
     expect(page.get_by_text("1 of 3 routes are open")).to_be_visible()
     check(page, "overview, in an outage")
+    opened = wait_until(lambda: heard(receiver, "incident.opened"))
+    assert opened["data"]["routes"] == [INDIA]
     page.get_by_role("link", name="investigating").click()
     expect(page.get_by_text("consecutive faults")).to_be_visible()
     page.get_by_label("Text", exact=True).fill("The carrier confirms it.")
@@ -118,6 +140,15 @@ def test_one_country_dies_and_comes_back(contexts, stack, api, sandbox, people, 
     wait_until(back, 90)
     expect(page.get_by_text("Every route works.")).to_be_visible()
     expect(page.get_by_text("none open")).to_be_visible()
+    over = wait_until(lambda: heard(receiver, "incident.resolved"))
+    assert over["data"]["id"] == opened["data"]["id"]
+    page.get_by_role("link", name="Webhooks").click()
+    expect(page.get_by_role("row", name="Pager")).to_contain_text("closed")
+    page.get_by_role("link", name="Pager").click()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("A test message waits to be sent.")).to_be_visible()
+    check(page, "webhook")
+    assert wait_until(lambda: heard(receiver, "webhook.test"))
     public.reload()
     expect(public.get_by_role("heading", name="Everything works")).to_be_visible()
 
@@ -141,7 +172,7 @@ def test_every_page_is_for_everybody(contexts, stack, api, people, window, schem
     check(page, "sign in, refused")
     sign_in(page, stack.url)
     check(page, "overview")
-    for name in ("mode", "incidents", "drills", "users", "audit"):
+    for name in ("mode", "incidents", "drills", "users", "webhooks", "audit"):
         page.goto(f"{stack.url}/console/{name}")
         check(page, name)
     page.goto(f"{stack.url}/console/users")

@@ -180,6 +180,19 @@ def test_bad_look_ups(signed_in, fields):
     assert signed_in.send("/users", **{"application": "default", **fields}).status_code == 422
 
 
+def test_webhooks(signed_in, api):
+    made = api("POST", "/v1/ops/webhooks", {"url": "http://127.0.0.1:9/secret-path"}).json()
+    listed = signed_in.get("/webhooks").text
+    assert "http://127.0.0.1:9" in listed
+    assert "secret-path" not in listed
+    assert "waits to be sent" in signed_in.send(f"/webhooks/{made['id']}/test").text
+    api("PATCH", f"/v1/ops/webhooks/{made['id']}", {"enabled": False})
+    assert signed_in.send(f"/webhooks/{made['id']}/test").status_code == 409
+    assert "They are sent again." in signed_in.send(f"/webhooks/{made['id']}/replay").text
+    api("DELETE", f"/v1/ops/webhooks/{made['id']}")
+    assert signed_in.get(f"/webhooks/{made['id']}").status_code == 404
+
+
 def test_unknown(signed_in):
     assert signed_in.send("/users", user_id="nobody", application="default").status_code == 404
     for path in ("/incidents/inc_none", "/drills/dr_none"):

@@ -488,3 +488,32 @@ def test_a_listener_that_fails_does_not_keep_health_from_being_decided(services)
         services.decide_health.step([away])
     assert services.decide_health.step([heard.extend])  # what was raised for is read again
     assert len(heard) > read
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["refused", "answer lost"])
+def test_a_save_that_fails_loses_nothing(services, server, clock, monkeypatch, kept):
+    """What was decided, counted and told is decided again, or told from what was kept."""
+    decide(services, clock)
+    server.sandbox.fail("http_503")
+    for _ in range(6):
+        start(services)
+    save, health = services.health.save, services.decide_health._health
+
+    def failing(*args):
+        if kept:
+            save(*args)
+        monkeypatch.setattr(health, "save", save)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(health, "save", failing)
+    with pytest.raises(StoreUnavailable):
+        services.decide_health.step([services.incidents.note])
+    server.redis().delete("otp:{health}:leader")  # its lease is over
+    for _ in range(3):
+        assert services.decide_health.step([services.incidents.note])
+    assert state(services) == "open"
+    opened = [event for event in server.events() if event["type"] == "provider.circuit_open"]
+    assert [event["route"] for event in opened] == [ROUTE]
+    (incident,) = services.incidents.all()
+    assert set(incident.troubled) == {ROUTE}
+    assert sum(minute.started for minute in services.traffic(1).columns) == 6

@@ -240,7 +240,11 @@ def test_a_brown_out_rehearsed(drill, api, sandbox, people):
     def one(_):
         person = people()
         began = time.monotonic()
-        return api.start(person.id, phone=person.phone, email=person.email), time.monotonic() - began
+        challenge = api.start(person.id, phone=person.phone, email=person.email)
+        seconds = time.monotonic() - began
+        if challenge["channel"] == "sms":  # else these sends would count as lost ones
+            assert api.verify(challenge["id"], sandbox.code(person.phone)).json()["valid"]
+        return challenge, seconds
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(one, range(32)))

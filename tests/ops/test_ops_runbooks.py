@@ -62,7 +62,8 @@ def test_it_is_linked_from_where_it_is_needed():
             assert (FOLDER / target).exists(), f"{path.name} leads to {target}"
 
 
-def test_the_quarterly_drill(follow):
+def test_the_quarterly_drill(follow, api):
+    wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"])
     assert "outage" in follow("README.md")
 
 
