@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.cli.output import as_json, core
 from service.domain.mode import Mode
-from service.http.views import health_view, incident_view, mode_setting_view, readiness_view
+from service.http.views import drill_view, health_view, incident_view, mode_setting_view, readiness_view
 
 if TYPE_CHECKING:
     from service.app import Core
@@ -35,6 +35,7 @@ def _look(c: "Core") -> dict[str, Any]:
     states, feed, deciding = c.health.overview()
     health = health_view(states, feed, decided=deciding)
     users, applications = c.readiness()
+    running = c.drills.running()
     return {
         "mode": everybody.mode if everybody else Mode.AUTO,
         "modes": [mode_setting_view(setting) for setting in settings],
@@ -43,6 +44,7 @@ def _look(c: "Core") -> dict[str, Any]:
         "routes": health["routes"],
         "status_page": health["status_page"],
         "incidents": [incident_view(i) for i in c.incidents.all() if not i.resolved_at],
+        "drill": drill_view(running, c.drills.get(running.id)[1]) if running else None,
         "readiness": {
             **readiness_view(users),
             "applications": {name: readiness_view(counts) for name, counts in applications.items()},
@@ -79,6 +81,8 @@ def _show(found: dict[str, Any], *, clear: bool) -> None:
         console.print(f"[red]{incident['id']}[/red] {incident['impact']}, {incident['status']}: {troubled}")
     if not found["incidents"]:
         console.print("No open incident.")
+    if drill := found["drill"]:
+        console.print(f"[yellow]{drill['id']}[/yellow] {drill['kind']} is rehearsed until {drill['ends_at']}")
     ready = found["readiness"]
     share = "-" if ready["share"] is None else f"{ready['share']:.1%}"
     console.print(

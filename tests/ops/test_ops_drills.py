@@ -340,6 +340,8 @@ def test_the_command(api, cli, people):
                 "--detach", "--json")  # fmt: skip
     assert (begun["share"], begun["named_users"]) == (1, 2)
     assert begun["id"] in cli("drill")
+    assert cli("status", "--json")["drill"]["id"] == begun["id"]
+    assert f"{begun['id']} outage is rehearsed" in cli("status")
     assert cli("drill", "--json")[0]["id"] == begun["id"]
     cli("drill", "outage", "--reason", "x", code=1)
     assert cli("drill", "stop", "--reason", "enough", "--json")["ended_by"] == "operator"
