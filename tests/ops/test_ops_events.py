@@ -1,7 +1,9 @@
 """Following what happens, as it happens."""
 
+import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -56,6 +58,9 @@ class Listener:
 
     def close(self):
         self.closed = True
+        with contextlib.suppress(OSError, AttributeError):
+            # Closing alone waits for the reader, and that one for the next event.
+            self.answer.raw.connection.sock.shutdown(socket.SHUT_RDWR)
         self.answer.close()
 
     def types(self):
