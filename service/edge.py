@@ -1,11 +1,13 @@
-"""What the API and the pages share: each error's HTTP status, and the address that users reach us by."""
+"""What the API and the pages share: each error's HTTP status, and addresses: users' and ours."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from flask import request
 
 from service.domain import errors
 from service.domain.errors import OtpError
+from service.domain.proxies import TrustedProxies
 from service.settings import Settings
 
 STATUSES: Mapping[type[OtpError], int] = {
@@ -48,6 +50,17 @@ def status_of(error: OtpError) -> int:
     if isinstance(error, errors.ChallengeEnded):
         return 410 if error.status in _GONE else 409
     return STATUSES[type(error)]
+
+
+def client_address(settings: Settings) -> str | None:
+    """Who calls, seen through the proxies that are trusted."""
+    forwarded_for = ",".join(request.headers.getlist("X-Forwarded-For"))
+    return _proxies(settings.trusted_proxies).caller(request.remote_addr, forwarded_for)
+
+
+@cache
+def _proxies(text: str | None) -> TrustedProxies:
+    return TrustedProxies.parse(text or "")
 
 
 def public_url(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain.hook_urls import LOOPBACK_HOSTS, NOWHERE_PRIVATE, PrivateHosts, parse_private_hosts
+from service.domain.proxies import TrustedProxies
 from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     alert_urls: OptionalSecret = Field(None, validation_alias="OTP_ALERT_URLS")
     runbook_url: OptionalText = Field(None, validation_alias="OTP_RUNBOOK_URL")
     private_hooks: OptionalText = Field(None, validation_alias="OTP_PRIVATE_HOOKS")
+    trusted_proxies: OptionalText = Field(None, validation_alias="OTP_TRUSTED_PROXIES")
 
     change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
 
@@ -150,6 +152,13 @@ class Settings(BaseSettings):
     def _return_urls_parse(cls, value: str | None) -> str | None:
         if value is not None:
             parse_return_urls(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _trusted_proxies_parse(cls, value: str | None) -> str | None:
+        if value is not None:
+            TrustedProxies.parse(value)
         return value
 
     @field_validator("private_hooks")

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from service.cli.mode import parse_duration
-from service.cli.output import as_json, core, fail, operator, require_application, table
+from service.cli.output import as_json, core, fail, operator, require_application, require_country, table
 from service.domain.drills import Kind, Tally
 from service.domain.errors import DrillRefused, NotFound, StateConflict
-from service.http.schemas.common import CALLING_CODE
 from service.http.views import drill_view, stuck_user_view
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def start(
     """Start one and, unless told not to, stay with it."""
     if not reason.strip():
         fail("--reason: say why; it stands in the audit trail")
-    if country is not None and not re.fullmatch(CALLING_CODE, country):
-        fail("--country: expected a calling code such as +91")
+    require_country(country)
     if application is not None:
         require_application(application)
     duration = parse_duration(lasting)

@@ -2,7 +2,7 @@
 
 from typing import Any, cast, get_args
 
-from service.cli.output import as_json, core, fail, operator, table
+from service.cli.output import as_json, core, fail, operator, require_sentence, table
 from service.domain.errors import InvalidInput, NotFound, StateConflict
 from service.domain.incidents import Progress
 from service.http.views import incident_view
@@ -40,8 +40,7 @@ def update(incident_id: str, text: str, public: bool, status: str | None, json_o
     """Say something."""
     if status is not None and status not in get_args(Progress):
         fail(f"--status: expected {', '.join(get_args(Progress))}")
-    if not 1 <= len(text) <= 500 or not text.isprintable():
-        fail("TEXT: expected 1 to 500 printable characters")
+    require_sentence("TEXT", text)
     with core() as c:
         try:
             incident = c.incidents.update(

@@ -2,9 +2,8 @@
 
 import re
 
-from service.cli.output import as_json, core, fail, operator, table
+from service.cli.output import as_json, core, fail, operator, require_country, table
 from service.domain.mode import Mode, Scope
-from service.http.schemas.common import CALLING_CODE
 from service.http.views import mode_setting_view
 
 CLEAR = "clear"  # takes a setting back
@@ -27,8 +26,7 @@ def mode(
         fail(f"expected {', '.join(Mode)} or {CLEAR}; got {wanted}")
     if not reason or not reason.strip():
         fail("--reason: say why; it stands in the audit log and in the event")
-    if country is not None and not re.fullmatch(CALLING_CODE, country):
-        fail("--country: expected a calling code such as +91")
+    require_country(country)
     expires_in = parse_duration(lasting) if lasting is not None else None
     scope = Scope(country, application)
     if wanted == CLEAR:

@@ -1,13 +1,14 @@
 """What the commands share: reaching the store, and saying things to people and to scripts."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from service.domain.text import SENTENCE_LENGTH, is_application, is_calling_code, is_sentence
 
 if TYPE_CHECKING:
     from service.app import Core
@@ -51,9 +52,21 @@ def settings() -> Iterator["Settings"]:
         fail(error.detail, 1)
 
 
+def require_country(country: str | None) -> None:
+    """End the command unless it is a calling code, or none was given."""
+    if country is not None and not is_calling_code(country):
+        fail("--country: expected a calling code such as +91")
+
+
+def require_sentence(option: str, text: str) -> None:
+    """End the command unless it is a reason, or something to say."""
+    if not is_sentence(text):
+        fail(f"{option}: expected 1 to {SENTENCE_LENGTH} printable characters")
+
+
 def require_application(application: str) -> None:
     """End the command unless it is an application's name."""
-    if not re.fullmatch(r"[\w.-]{1,64}", application):
+    if not is_application(application):
         fail("--application: expected 1 to 64 letters, digits, dots, hyphens or underscores")
 
 

@@ -1,6 +1,6 @@
 """`otp-fallback users`."""
 
-from service.cli.output import as_json, core, fail, operator, require_application, table
+from service.cli.output import as_json, core, fail, operator, require_application, require_sentence, table
 from service.domain.errors import NotFound, StateConflict
 from service.domain.text import is_user_id
 from service.http.views import factors_view
@@ -28,8 +28,7 @@ def reset(user_id: str, application: str, reason: str, json_output: bool) -> Non
     """Remove apps and backup codes."""
     require_application(application)
     _require_user_id(user_id)
-    if not 1 <= len(reason.strip()) <= 500 or not reason.isprintable():
-        fail("--reason: expected 1 to 500 printable characters")
+    require_sentence("--reason", reason)
     with core() as c:
         try:
             before = c.enroll.reset(application, user_id)

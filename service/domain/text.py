@@ -1,9 +1,13 @@
 """Text that people and programs give us, and times as we write them."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
 USER_ID_LENGTH = 256  # characters
+SENTENCE_LENGTH = 500  # characters
+CALLING_CODE = r"^\+[1-9][0-9]{0,2}$"
+_APPLICATION = re.compile(r"[\w.-]{1,64}")
 
 
 def is_printable(text: str) -> bool:
@@ -14,6 +18,21 @@ def is_printable(text: str) -> bool:
 def is_user_id(text: str) -> bool:
     """Whether a text can be a user's id."""
     return 1 <= len(text) <= USER_ID_LENGTH and is_printable(text)
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a text can be a reason, or something said of an incident."""
+    return len(text.strip()) >= 1 and len(text) <= SENTENCE_LENGTH and is_printable(text)
+
+
+def is_calling_code(text: str) -> bool:
+    """Whether a text is a country's calling code, such as `+91`."""
+    return re.fullmatch(CALLING_CODE, text) is not None
+
+
+def is_application(text: str) -> bool:
+    """Whether a text can be an application's name."""
+    return _APPLICATION.fullmatch(text) is not None
 
 
 def rfc3339(at_ms: int) -> str:

@@ -19,6 +19,7 @@ from service.app import Services
 from service.domain.api_keys import ApiKey, Scope
 from service.domain.audit import Who
 from service.domain.errors import FieldFault, InvalidInput, MalformedBody, ScopeMissing, Unauthenticated
+from service.edge import client_address
 from service.http import idempotency
 from service.http.problems import as_domain_error
 from service.http.schemas.common import UserId
@@ -130,7 +131,7 @@ def endpoint(
 
 def who(call: Call[Any]) -> Who:
     """Who calls, for the audit trail."""
-    return Who(call.caller.id, request.remote_addr)
+    return Who(call.caller.id, client_address(call.services.core.settings))
 
 
 def whole_number(name: str, default: int, low: int, high: int) -> int:

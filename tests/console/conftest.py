@@ -12,7 +12,12 @@ from tests.support.stack import API_KEY, wait_until
 
 @pytest.fixture(scope="module")
 def options():
-    return {"worker_process": True, "OTP_DELIVERY_DEADLINE": "600", "OTP_CHANGE_NOTICES": "false"}
+    return {
+        "worker_process": True,
+        "OTP_DELIVERY_DEADLINE": "600",
+        "OTP_CHANGE_NOTICES": "false",
+        "OTP_TRUSTED_PROXIES": "127.0.0.1",
+    }
 
 
 @pytest.fixture(autouse=True)

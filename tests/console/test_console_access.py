@@ -82,6 +82,10 @@ def test_guessing_is_slowed(desk, stack):
     assert set(answers) == {401, 429}
     assert answers == sorted(answers)
     assert visitor.sign_in().status_code == 429  # of right ones, too
+    elsewhere = desk()
+    elsewhere.session.headers["X-Forwarded-For"] = "203.0.113.9"  # as our proxy says
+    assert elsewhere.sign_in().status_code == 200
+    assert "203.0.113.9" in elsewhere.get("/audit").text
     for name in stack.redis().scan_iter("otp:*:s:t*", count=10_000):
         stack.redis().delete(name)  # a minute later
     assert visitor.sign_in().status_code == 200

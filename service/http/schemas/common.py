@@ -7,10 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from service.domain.channels import Channel
-from service.domain.text import USER_ID_LENGTH, is_printable
+from service.domain.text import CALLING_CODE, SENTENCE_LENGTH, USER_ID_LENGTH, is_printable
 from service.i18n import is_tag
-
-CALLING_CODE = r"^\+[1-9][0-9]{0,2}$"
 
 
 def printable(text: str) -> str:
@@ -46,7 +44,9 @@ UserId = Annotated[str, StringConstraints(min_length=1, max_length=USER_ID_LENGT
 Short = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(printable)]
 Value = Annotated[str, StringConstraints(max_length=256), AfterValidator(printable)]
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(printable)]
+Sentence = Annotated[
+    str, StringConstraints(min_length=1, max_length=SENTENCE_LENGTH), AfterValidator(printable)
+]
 Code = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64),

@@ -7,7 +7,7 @@ from flask import Response, request
 
 from service.domain.drills import Kind, report
 from service.domain.errors import DrillRefused, FieldFault, InvalidInput
-from service.domain.text import is_printable, is_user_id
+from service.domain.text import SENTENCE_LENGTH, is_calling_code, is_sentence, is_user_id
 from service.flows.operators import Operator
 from service.web.console.frame import PATH, console_pages, filled, for_operators, show, who
 from service.web.pages import goto, services
@@ -109,10 +109,10 @@ def _asked() -> tuple[list[str], str, str | None, int]:
     users = [line.strip() for line in form.get("users", "").splitlines() if line.strip()]
     if len(users) > 1000 or not all(map(is_user_id, users)):
         raise InvalidInput(FieldFault("users", "expected at most 1000 user ids, one on a line"))
-    if country is not None and not re.fullmatch(r"\+[1-9][0-9]{0,2}", country):
+    if country is not None and not is_calling_code(country):
         raise InvalidInput(FieldFault("country", "expected a calling code such as +91"))
-    if reason is None or len(reason) > 500 or not is_printable(reason):
-        raise InvalidInput(FieldFault("reason", "say why, in 1 to 500 characters"))
+    if reason is None or not is_sentence(reason):
+        raise InvalidInput(FieldFault("reason", f"say why, in 1 to {SENTENCE_LENGTH} characters"))
     most = form.get("max_stuck", "")
     if not re.fullmatch(r"[0-9]{1,5}", most):
         raise InvalidInput(FieldFault("max_stuck", "expected a number up to 99999"))

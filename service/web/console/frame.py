@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.domain.audit import Who
 from service.domain.errors import OtpError, ScopeMissing, Unauthenticated
-from service.edge import status_of
+from service.edge import client_address, status_of
 from service.flows.operators import Operator
 from service.telemetry import logs
 from service.web.forms import require_own_form
@@ -102,7 +102,7 @@ def show(
 
 def who(operator: Operator) -> Who:
     """An operator, for the audit trail."""
-    return Who(operator.key.id, request.remote_addr)
+    return Who(operator.key.id, client_address(services().core.settings))
 
 
 def filled(name: str) -> str | None:

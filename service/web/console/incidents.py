@@ -6,13 +6,12 @@ from flask import Response, request
 
 from service.domain.errors import InvalidInput
 from service.domain.incidents import Progress
-from service.domain.text import is_printable
+from service.domain.text import SENTENCE_LENGTH, is_sentence
 from service.flows.operators import Operator
 from service.web.console.frame import PATH, console_pages, filled, for_operators, show, who
 from service.web.pages import goto, services
 
 SHOWN = 100
-LONGEST_TEXT = 500
 
 api = console_pages("incidents")
 
@@ -33,8 +32,8 @@ def incident(operator: Operator, incident_id: str) -> Response:
 def update(operator: Operator, incident_id: str) -> Response:
     """Say something."""
     text, status = filled("text"), request.form.get("status") or None
-    if text is None or len(text) > LONGEST_TEXT or not is_printable(text):
-        return _page(operator, incident_id, f"text: expected 1 to {LONGEST_TEXT} characters")
+    if text is None or not is_sentence(text):
+        return _page(operator, incident_id, f"text: expected 1 to {SENTENCE_LENGTH} characters")
     if status is not None and status not in get_args(Progress):
         return _page(operator, incident_id, "status: choose one")
     public = request.form.get("public") == "yes"

@@ -8,16 +8,13 @@ from service.domain.channels import PRIMARY_PROVIDER
 from service.domain.errors import FieldFault, InvalidInput, ModeChanged
 from service.domain.mode import Mode, Scope
 from service.domain.readiness import Readiness, summed
-from service.domain.text import is_printable
+from service.domain.text import SENTENCE_LENGTH, is_application, is_calling_code, is_sentence
 from service.flows.operators import Operator
 from service.web.console.frame import PATH, console_pages, filled, for_operators, show, who
 from service.web.pages import goto, services
 
 LASTING = {"": "until changed", "900": "15 minutes", "3600": "1 hour", "14400": "4 hours", "86400": "1 day"}
-LONGEST_REASON = 500
-_COUNTRY = re.compile(r"\+[1-9][0-9]{0,2}")
 _VERSION = re.compile(r"[0-9]{1,9}")
-_APPLICATION = re.compile(r"[\w.-]{1,64}")
 
 api = console_pages("mode")
 
@@ -114,12 +111,12 @@ def _asked() -> tuple[Mode, Scope, str, str]:
     lasting, wanted = request.form.get("lasting", ""), request.form.get("mode", "")
     if wanted not in set(Mode):
         raise InvalidInput(FieldFault("mode", "choose one"))
-    if country is not None and not _COUNTRY.fullmatch(country):
+    if country is not None and not is_calling_code(country):
         raise InvalidInput(FieldFault("country", "expected a calling code such as +91"))
-    if application is not None and not _APPLICATION.fullmatch(application):
+    if application is not None and not is_application(application):
         raise InvalidInput(FieldFault("application", "expected 1 to 64 letters, digits, dots or hyphens"))
-    if reason is None or len(reason) > LONGEST_REASON or not is_printable(reason):
-        raise InvalidInput(FieldFault("reason", f"say why, in 1 to {LONGEST_REASON} characters"))
+    if reason is None or not is_sentence(reason):
+        raise InvalidInput(FieldFault("reason", f"say why, in 1 to {SENTENCE_LENGTH} characters"))
     if lasting not in LASTING:
         raise InvalidInput(FieldFault("lasting", "choose one"))
     return Mode(wanted), Scope(country, application), reason, lasting

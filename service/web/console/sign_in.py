@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from service.domain.errors import ScopeMissing, TooManyTries, Unauthenticated
-from service.edge import status_of
+from service.edge import client_address, status_of
 from service.flows.operators import LONGEST, Operator
 from service.web.console.frame import COOKIE, PATH, console_pages, for_operators, show
 from service.web.forms import require_own_form
@@ -27,7 +27,7 @@ def sign_in() -> Response:
     require_own_form(None)
     presented = request.form.get("key", "").strip()
     try:
-        operator = services().sign_in(presented[:LONGEST_KEY], request.remote_addr)
+        operator = services().sign_in(presented[:LONGEST_KEY], client_address(services().core.settings))
     except (Unauthenticated, ScopeMissing, TooManyTries) as error:
         return show("sign-in.html", None, {"trouble": error.detail}, status=status_of(error))
     response = goto(PATH)

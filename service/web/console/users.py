@@ -1,18 +1,14 @@
 """`/console/users`: one user's factors and challenges. The id is sent by a form, so that no URL has it."""
 
-import re
-
 from flask import Response, request
 
 from service.domain.challenge import Subject
 from service.domain.channels import TRAITS, Channel
 from service.domain.errors import NotFound
-from service.domain.text import is_printable, is_user_id
+from service.domain.text import SENTENCE_LENGTH, is_application, is_sentence, is_user_id
 from service.flows.operators import Operator
 from service.web.console.frame import console_pages, filled, for_operators, show, who
 from service.web.pages import services
-
-LONGEST_REASON = 500
 
 api = console_pages("users")
 
@@ -36,10 +32,8 @@ def reset(operator: Operator) -> Response:
     if trouble := _fault():
         return _page(operator, trouble)
     reason = filled("reason")
-    if request.form.get("confirmed") != "yes" or reason is None or len(reason) > LONGEST_REASON:
-        return _found(operator, "Say why, and confirm it.", 422)
-    if not is_printable(reason):
-        return _found(operator, "The reason has characters that can't be shown.", 422)
+    if request.form.get("confirmed") != "yes" or reason is None or not is_sentence(reason):
+        return _found(operator, f"Say why, in up to {SENTENCE_LENGTH} characters, and confirm it.", 422)
     application, user_id = _asked()
     try:
         before = services().enroll.reset(application, user_id)
@@ -57,7 +51,7 @@ def _asked() -> tuple[str, str]:
 
 def _fault() -> str | None:
     application, user_id = _asked()
-    if not re.fullmatch(r"[\w.-]{1,64}", application):
+    if not is_application(application):
         return "application: expected 1 to 64 letters, digits, dots or hyphens"
     if not is_user_id(user_id):
         return "user id: expected 1 to 256 printable characters"
