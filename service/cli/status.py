@@ -74,7 +74,7 @@ def _show(found: dict[str, Any], *, clear: bool) -> None:
         evidence, colour = route["evidence"], colours[route["state"]]
         state = f"[{colour}]{route['state']}[/{colour}]"
         counts = (str(evidence["sends"]), str(evidence["faults"]))
-        routes.add_row(route["route"], state, route["since"], route["reason"] or "", *counts)
+        routes.add_row(route["route"], state, route["since"] or "", route["reason"] or "", *counts)
     console.print(routes if found["routes"] else "No route has had traffic yet.")
     for incident in found["incidents"]:
         troubled = ", ".join(one["route"] for one in incident["troubled"])

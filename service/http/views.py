@@ -278,7 +278,7 @@ def _route_view(name: str, state: RouteState) -> dict[str, Any]:
         "country": country,
         "carrier": carrier,
         "state": state.state,
-        "since": time_view(state.since),
+        "since": time_view(state.since) if state.since else None,
         "reason": state.reason or None,
         "share": state.share,
         "next_probe_at": time_view(state.next_probe_at) if state.next_probe_at is not None else None,

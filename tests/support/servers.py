@@ -22,6 +22,9 @@ class Servers:
         self.folder = Path(tempfile.mkdtemp(prefix="otpv-"))
         self.processes: dict[int, Process] = {}
 
+    def start(self) -> None:
+        """Begin all of them."""
+
     def begin(self, *options: str, file: str | None = None, port: int | None = None) -> int:
         port = port or free_port()
         own = self.folder / str(port)
@@ -68,8 +71,7 @@ APPENDING = (
 class ClusterServers(Servers):
     """Three primaries with a replica each."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def start(self) -> None:
         clustered = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT), *APPENDING)
         # The bus has a port of its own, 10 000 further up unless told.
         ports = [self.begin(*clustered, "--cluster-port", str(free_port())) for _ in range(6)]
@@ -120,8 +122,7 @@ class SentinelServers(Servers):
 
     NAME = "otp"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def start(self) -> None:
         self.primary = self.begin(*APPENDING)
         self.replica = self.begin(*APPENDING, "--replicaof", f"127.0.0.1 {self.primary}")
         wait_until(lambda: self.client(self.replica).info("replication")["master_link_status"] == "up", 30)
@@ -155,6 +156,7 @@ def started(kind: type[Servers]) -> Iterator[Servers]:
     """Servers of a kind, ended with the block."""
     servers = kind()
     try:
+        servers.start()
         yield servers
     finally:
         servers.stop()

@@ -276,7 +276,7 @@ class RouteHealth(AnswerModel):
     country: str | None
     carrier: str | None
     state: Literal["closed", "open", "half_open"]
-    since: Time
+    since: Annotated[Time | None, Field(description="null: it never changed")]
     reason: str | None
     share: Annotated[float, Field(description="Share of the traffic that it takes: less while coming back")]
     next_probe_at: Time | None
