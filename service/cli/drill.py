@@ -8,7 +8,7 @@ import typer
 
 from service.cli.mode import parse_duration
 from service.cli.output import as_json, core, fail, operator, require_application, require_country, table
-from service.domain.drills import Kind, Tally
+from service.domain.drills import Drill, Kind, Tally
 from service.domain.errors import DrillRefused, NotFound, StateConflict
 from service.http.views import drill_view, stuck_user_view
 
@@ -60,13 +60,15 @@ def start(
                 who=operator(),
                 default_application="default",
             )
+            view = drill_view(drill, Tally()) if detach else _follow(c, drill, quiet=json_output)
         except (DrillRefused, StateConflict) as error:
             fail(error.detail, 1)
-        view = drill_view(drill, Tally()) if detach else _follow(c, drill.id, quiet=json_output)
+        except KeyboardInterrupt:  # whenever it comes: no drill stays that nobody waits for
+            view = _interrupted(c)
         if json_output:
             as_json(view)
         elif detach:
-            print(f"{drill.id} runs until {view['ends_at']}.")
+            print(f"{view['id']} runs until {view['ends_at']}.")
         else:
             _print(c, view)
     if view["ended_by"] in ("safety", "outage"):
@@ -137,8 +139,8 @@ def _view(c: "Core", drill_id: str) -> dict[str, Any]:
     return {**drill_view(drill, tally), "users_without": without}
 
 
-def _follow(c: "Core", drill_id: str, *, quiet: bool) -> dict[str, Any]:
-    """Stay until it is over and counted; Ctrl-C ends it."""
+def _follow(c: "Core", drill: Drill, *, quiet: bool) -> dict[str, Any]:
+    """Stay until it is over and counted."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -152,20 +154,25 @@ def _follow(c: "Core", drill_id: str, *, quiet: bool) -> dict[str, Any]:
         disable=quiet or not console.is_terminal,
         transient=True,
     )
-    drill, _ = c.drills.get(drill_id)
     with bar:
         task = bar.add_task("drill", total=drill.ends_at - drill.started_at, counts="")
-        try:
-            while not drill.ended_at:
-                time.sleep(EVERY)
-                drill, tally = c.drills.get(drill_id)
-                now = c.clock()
-                counts = f"{tally.challenges} challenges, {tally.switched} switched, {tally.stuck(now)} stuck"
-                bar.update(task, completed=now - drill.started_at, counts=counts)
-            time.sleep(SETTLING)
-        except KeyboardInterrupt:
-            c.drills.stop(drill_id, operator(), "interrupted")
-    return _view(c, drill_id)
+        while not drill.ended_at:
+            time.sleep(EVERY)
+            drill, tally = c.drills.get(drill.id)
+            now = c.clock()
+            counts = f"{tally.challenges} challenges, {tally.switched} switched, {tally.stuck(now)} stuck"
+            bar.update(task, completed=now - drill.started_at, counts=counts)
+        time.sleep(SETTLING)
+    return _view(c, drill.id)
+
+
+def _interrupted(c: "Core") -> dict[str, Any]:
+    """End the drill that this operator began a moment ago, if it came to that."""
+    running = c.drills.running()
+    if running is None or running.started_by != operator().actor:
+        raise typer.Exit(130)
+    c.drills.stop(running.id, operator(), "interrupted")
+    return _view(c, running.id)
 
 
 def _print(c: "Core", view: dict[str, Any]) -> None:

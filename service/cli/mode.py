@@ -33,7 +33,7 @@ def mode(
         if lasting is not None:
             fail("--for: what is taken back does not come again")
         with core() as c:
-            c.mode.clear(scope, reason=reason, who=operator())
+            c.mode.put(None, scope, reason=reason, who=operator())
         _told(scope, json_output)
         return
     with core() as c:

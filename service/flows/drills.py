@@ -171,7 +171,7 @@ class RunDrills:
 
     def watch(self) -> None:
         """The worker's part, again and again: end what is over, and what does harm."""
-        drill = self._drills.running()
+        drill = self._drills.to_watch()
         if drill is None:
             return
         if not drill.runs(self._clock()):

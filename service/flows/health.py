@@ -53,12 +53,13 @@ class DecideHealth:
             led = self._health.lead(self._token)
             if led is None:
                 return False
-            self._knowledge, self._tallies = led
+            knowledge, self._tallies = led
             self._counted.clear()
-            self._tell_outbox(self._knowledge)  # of the one before, who may not have come to it
+            self._tell_outbox(knowledge)  # of the one before, who may not have come to it
             now = self._clock() / 1000
-            self._monitor = Monitor(self._knowledge.routes, now=self._knowledge.ticked or now)
+            self._monitor = Monitor(knowledge.routes, now=knowledge.ticked or now)
             self._saved_at = 0
+            self._knowledge = knowledge  # last: what was raised before leaves this worker without
             _log.info("deciding", routes=len(self._knowledge.routes))
         events = list(self._health.read(self._knowledge.offsets))
         for listener in heed if events else ():
@@ -70,17 +71,17 @@ class DecideHealth:
                 self._count(event)
                 if not event.data.get("simulated"):
                     transitions += self._apply(event)
-            except (KeyError, TypeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - it would be read again for ever
                 # Of another version, or written by hand: without it the decision is as good.
                 _log.error("event_unreadable", type=event.type, exc_info=error)
             self._knowledge.offsets[event.partition] = event.entry
         now_ms = self._clock()
         transitions += self._monitor.advance(now_ms / 1000)
-        for transition in transitions:
-            self._tell(transition)
         if (transitions or now_ms - self._saved_at >= PUBLISH_EVERY) and not self._save(now_ms, transitions):
             self._knowledge = None  # another worker took over; what was read is read again by it
             return False
+        for transition in transitions:
+            self._tell(transition)
         return True
 
     @property

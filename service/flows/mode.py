@@ -24,18 +24,18 @@ class SetMode:
 
     def put(
         self,
-        mode: Mode,
+        mode: Mode | None,
         scope: Scope,
         *,
         reason: str,
         who: Who,
-        expires_in: int | None,
+        expires_in: int | None = None,
         version: int | None = None,
     ) -> ModeSetting:
-        """Set one scope's mode; on disk when it returns.
+        """Set one scope's mode, or take it back; on disk when it returns.
 
         Args:
-            mode: from now on.
+            mode: from now on; `None`: none of its own, so that wider ones hold there again.
             scope: for whom.
             reason: for the audit trail.
             who: sets it.
@@ -45,27 +45,7 @@ class SetMode:
         Raises:
             ModeChanged: it is another version by now.
         """
-        return self._change(
-            mode, scope, reason=reason, who=who, expires_in=expires_in, version=version, cleared=False
-        )
-
-    def clear(self, scope: Scope, *, reason: str, who: Who, version: int | None = None) -> ModeSetting:
-        """Take one scope's mode back, so that wider ones hold there again. As `put`."""
-        return self._change(
-            Mode.AUTO, scope, reason=reason, who=who, expires_in=None, version=version, cleared=True
-        )
-
-    def _change(
-        self,
-        mode: Mode,
-        scope: Scope,
-        *,
-        reason: str,
-        who: Who,
-        expires_in: int | None,
-        version: int | None,
-        cleared: bool,
-    ) -> ModeSetting:
+        cleared = mode is None
         for _ in range(_TRIES):
             now = self._clock()
             before = self._modes.of(scope)
@@ -73,7 +53,7 @@ class SetMode:
             if version not in (None, present):
                 raise ModeChanged(present)
             setting = ModeSetting(
-                mode=mode,
+                mode=mode or Mode.AUTO,
                 scope=scope,
                 reason=reason,
                 set_by=who.actor,
@@ -83,7 +63,7 @@ class SetMode:
                 cleared=cleared,
             )
             told = {
-                "mode": mode,
+                "mode": setting.mode,
                 "country": scope.country,
                 "application": scope.application,
                 "set_by": who.actor,

@@ -93,9 +93,8 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
 def clear_mode(call: Call[ModeClearRequest]) -> Answer:
     """Take a mode back, so that wider ones hold there again."""
     asked = call.body
-    call.services.mode.clear(
-        Scope(asked.country, asked.application), reason=asked.reason, who=who(call), version=asked.version
-    )
+    scope = Scope(asked.country, asked.application)
+    call.services.mode.put(None, scope, reason=asked.reason, who=who(call), version=asked.version)
     return Answer(_modes(call))
 
 

@@ -29,13 +29,25 @@ class DrillStore:
         return ("HGET", keys.DRILLS, _RUNNING)
 
     def decode(self, answer: bytes | None) -> Drill | None:
-        """Read it."""
-        return msgspec.json.decode(answer, type=Drill) if answer else None
+        """Read it. One that can't be read, of another version perhaps, has no effect: logins go on."""
+        try:
+            return _read(answer)
+        except msgspec.ValidationError:
+            return None  # who watches over it says so
 
     def running(self) -> Drill | None:
         """The one that was not ended, though its time may be over."""
         (answer,) = self._store.batch([self.load_command()])
         return self.decode(answer)
+
+    def to_watch(self) -> Drill | None:
+        """The same, for who watches over it.
+
+        Raises:
+            msgspec.ValidationError: it can't be read.
+        """
+        (answer,) = self._store.batch([self.load_command()])
+        return _read(answer)
 
     def all(self) -> list[tuple[Drill, Tally]]:
         """Every drill that is kept and what came of it, newest first."""
@@ -75,3 +87,7 @@ class DrillStore:
         """Remove those that are too old."""
         if ids:
             self._store.batch([("HDEL", keys.DRILLS, *ids), ("HDEL", keys.HEALTH_DRILLS, *ids)])
+
+
+def _read(answer: bytes | None) -> Drill | None:
+    return msgspec.json.decode(answer, type=Drill) if answer else None

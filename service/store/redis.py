@@ -175,8 +175,14 @@ class Store:
         except RedisError as error:
             raise _translated(error) from error
 
+        failures: list[Exception] = []
+
         def exchange(node: Node, places: list[int]) -> None:
-            found = self._exchange(node, [commands[place] for place in places], durable)
+            try:
+                found = self._exchange(node, [commands[place] for place in places], durable)
+            except (StoreUnavailable, RedisError) as error:
+                failures.append(error)  # told by the caller; a greenlet's own are logged as crashes
+                return
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
 
@@ -184,10 +190,9 @@ class Store:
         if len(own) == 1:
             exchange(*own[0])
         else:  # to all of them at once
-            greenlets = [gevent.spawn(exchange, node, places) for node, places in own]
-            gevent.joinall(greenlets)
-            for greenlet in greenlets:
-                greenlet.get()  # raises what it raised
+            gevent.joinall([gevent.spawn(exchange, node, places) for node, places in own], raise_error=True)
+        if failures:
+            raise failures[0]
         return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
 
     def _exchange(self, node: Node, commands: Sequence[Command], durable: bool) -> list[Any]:
@@ -212,9 +217,13 @@ class Store:
         except RedisError as error:
             self._nodes.refresh()
             raise _translated(error) from error
-        if not all(map(_is_kept, answers[len(commands) :])):
+        promised, answers = answers[len(commands) :], answers[: len(commands)]
+        if all(isinstance(answer, _ELSEWHERE) for answer in answers):
+            return answers  # nothing was done here that could be kept
+        if not all(map(_is_kept, promised)):
+            self._nodes.refresh()  # perhaps it is a primary no more
             raise StoreUnavailable("The change was not confirmed to be kept in time.")
-        return answers[: len(commands)]
+        return answers
 
     def _promises(self, node: Node) -> list[Command]:
         """What to ask a server after writes that must not be lost."""

@@ -517,3 +517,44 @@ def test_a_save_that_fails_loses_nothing(services, server, clock, monkeypatch, k
     (incident,) = services.incidents.all()
     assert set(incident.troubled) == {ROUTE}
     assert sum(minute.started for minute in services.traffic(1).columns) == 6
+
+
+def test_an_event_that_nobody_can_read_is_passed_over(services, server, clock):
+    server.redis().xadd(
+        "otp:{00}:outbox",
+        {"type": "challenge.approved", "at": clock.now, "data": b'{"id":"x","sends":["?"]}'},
+    )
+    server.sandbox.fail("http_503")
+    for _ in range(6):
+        start(services)
+    decide(services, clock)
+    assert state(services) == "open"
+
+
+def test_what_was_learned_survives_a_successor_that_cannot_tell(process, server, clock, monkeypatch):
+    """The one before died with something untold; telling it fails at first."""
+    first = process()
+    server.sandbox.fail("http_503")
+    for _ in range(6):
+        start(first)
+
+    def refuse(_events):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(first.decide_health._health, "tell", refuse)
+    with pytest.raises(StoreUnavailable):
+        first.decide_health.step()
+    second = process()
+    server.redis().delete("otp:{health}:leader")
+    tell = second.decide_health._health.tell
+    monkeypatch.setattr(second.decide_health._health, "tell", refuse)
+    with pytest.raises(StoreUnavailable):
+        second.decide_health.step()
+    assert not second.decide_health.decides
+    monkeypatch.setattr(second.decide_health._health, "tell", tell)
+    server.redis().delete("otp:{health}:leader")
+    assert second.decide_health.step()
+    assert state(second) == "open"
+    assert [e["type"] for e in server.events() if e["type"].startswith("provider.circuit")] == [
+        "provider.circuit_open"
+    ]

@@ -4,6 +4,7 @@ from typing import cast, get_args
 
 from flask import Response, request
 
+from service.domain.alerts import runbook
 from service.domain.errors import InvalidInput
 from service.domain.incidents import Progress
 from service.domain.text import SENTENCE_LENGTH, is_sentence
@@ -47,11 +48,14 @@ def update(operator: Operator, incident_id: str) -> Response:
 
 
 def _page(operator: Operator, incident_id: str, trouble: str | None = None) -> Response:
+    found = services().incidents.get(incident_id)
+    base = services().core.settings.runbook_url
     return show(
         "incident.html",
         operator,
         {
-            "incident": services().incidents.get(incident_id),
+            "incident": found,
+            "runbook": runbook(base, found.provider, found.affected, found.impact),
             "progress": get_args(Progress),
             "form": request.form,
             "trouble": trouble,

@@ -57,12 +57,11 @@ def set_mode(operator: Operator) -> Response:
             },
         )
     expires_in = int(lasting) if lasting else None
-    modes, by, seen = services().mode, who(operator), int(version)
+    mode = None if _clears(wanted, scope) else wanted
     try:
-        if _clears(wanted, scope):
-            modes.clear(scope, reason=reason, who=by, version=seen)
-        else:
-            modes.put(wanted, scope, reason=reason, who=by, expires_in=expires_in, version=seen)
+        services().mode.put(
+            mode, scope, reason=reason, who=who(operator), expires_in=expires_in, version=int(version)
+        )
     except ModeChanged:
         trouble = "This was changed just now. Look at what is in force, then decide again."
         return _page(operator, trouble=trouble, status=409)
