@@ -209,8 +209,11 @@ class Store:
                 for i, answer in zip(again, self._send(node, [sent[i] for i in again]), strict=True):
                     answers[i] = answer
             for i, answer in enumerate(answers):
-                if isinstance(answer, AskError):  # it is being moved: only this once it is there
+                # It is being moved: only this once it is there. To redis-py `MOVED` is a kind of that.
+                if isinstance(answer, AskError) and not isinstance(answer, MovedError):
                     target = self._nodes.at(answer.host, answer.port)
+                    if sent[i][0] == "EVALSHA":
+                        target.client.script_load(self._scripts[sent[i][1]].text)
                     asked = self._send(target, [("ASKING",), sent[i], *sent[len(commands) :]])
                     answers[i] = asked[1]
                     answers[len(commands) :] = asked[2:]

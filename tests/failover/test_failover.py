@@ -132,11 +132,38 @@ class Caller:
             self.used.append((user, backup))
 
 
+def test_a_primary_steps_down(api, stack, servers):
+    """A planned failover: the old primary lives on as a replica, and says so."""
+    app, codes = api.enroll("carl")
+    assert api.verify(api.start("carl")["id"], codes[0]).json()["valid"]
+    if isinstance(servers, ClusterServers):
+        old = servers.primary_of("otp:{00}:modes")
+        new = servers.replicas[servers.primaries.index(old)]
+        servers.client(new).execute_command("CLUSTER", "FAILOVER")
+    else:
+        old = servers.present()
+        servers.client(servers.sentinels[0]).execute_command("SENTINEL", "FAILOVER", servers.NAME)
+    wait_until(lambda: servers.client(old).info("replication")["role"] == "slave", 30)
+    # Durable writes there go on by themselves.
+    wait_until(lambda: api("PUT", "/v1/ops/mode", {"mode": "auto", "reason": "x"}).ok, 30)
+    for number in range(20):
+        wait_until(
+            lambda n=number: api("PUT", f"/v1/users/carl-{n}/contacts", {"email": "c@example.com"}).ok, 30
+        )
+    assert api.verify(wait_until(lambda: api.start("carl"))["id"], codes[0]).json()["valid"] is False
+    assert api.verify(api.start("carl")["id"], app.now()).json()["valid"]
+    wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"], 30)
+
+
 def test_a_primary_dies_under_load(api, stack, servers):
     if isinstance(servers, ClusterServers):
         victim = servers.primary_of("otp:{00}:modes")
     else:
         victim = servers.present()
+    # Only a primary with a replica that keeps up can promise what outlives it.
+    wait_until(
+        lambda: servers.client(victim).info("replication").get("slave0", {}).get("state") == "online", 60
+    )
     ended = threading.Event()
     callers = [Caller(stack.url, number) for number in range(CALLERS)]
 
