@@ -11,6 +11,7 @@ from service.channels.base import DeliveryChannel
 from service.channels.email.change import ChangeNotices
 from service.channels.email.code import Email
 from service.channels.email.letters import Letters
+from service.channels.email.mailboxes import Mailboxes
 from service.channels.phone import PhoneCodes
 from service.channels.sms import Sms
 from service.channels.voice import Voice
@@ -38,7 +39,9 @@ from service.flows.public_status import PublicStatus
 from service.flows.readiness import ReadReadiness
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
+from service.flows.toll_fraud import WatchTollFraud
 from service.flows.traffic import ReadTraffic
+from service.flows.unlock import UnlockUser
 from service.flows.vendor import TellVendor
 from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
@@ -52,16 +55,19 @@ from service.providers.webhook import WebhookClient
 from service.settings import Settings, SettingsError, parse_master_keys
 from service.store.api_keys import ApiKeyStore
 from service.store.audit import AuditStore
+from service.store.blocks import BlockStore
 from service.store.challenges import ChallengeStore
 from service.store.changes import ChangeListener
 from service.store.drills import DrillStore
 from service.store.enrollments import EnrollmentStore
+from service.store.failures import FailureStore
 from service.store.health import HealthStore
 from service.store.hook_queue import HookQueue
 from service.store.idempotency import IdempotencyStore
 from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
 from service.store.keys import keyed_hash
+from service.store.limits import LimitStore
 from service.store.links import LinkStore
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
@@ -136,6 +142,21 @@ class Core:
         return HealthStore(self.store)
 
     @property
+    def failures(self) -> FailureStore:
+        """Wrong codes in a row."""
+        return FailureStore(self.store)
+
+    @property
+    def unlock(self) -> UnlockUser:
+        """An operator lets somebody begin anew."""
+        return UnlockUser(self.failures, self.users, self.audit)
+
+    @property
+    def toll_fraud(self) -> WatchTollFraud:
+        """Blocks of numbers that nothing is sent to."""
+        return WatchTollFraud(BlockStore(self.store), self.audit, clock=self.clock)
+
+    @property
     def readiness(self) -> ReadReadiness:
         """Who would get in if the primary provider died now."""
         return ReadReadiness(ReadinessStore(self.store), self.users)
@@ -204,10 +225,12 @@ class Services:
     verify: VerifyChallenge
     change: ChangeChallenge
     enroll: Enroll
+    unlock: UnlockUser
     mode: SetMode
     audit: Audit
     incidents: TrackIncidents
     drills: RunDrills
+    toll_fraud: WatchTollFraud
     public_status: PublicStatus
     readiness: ReadReadiness
     sign_in: SignIn
@@ -265,10 +288,10 @@ def open_store(settings: Settings, random_bytes: RandomBytes = secrets.token_byt
 
 def build(core: Core) -> Services:
     """Put the service together."""
-    settings, store = core.settings, core.store
+    settings, store, limits = core.settings, core.store, core.settings.limits
     users = core.users
     api_keys = core.api_keys  # one cache for both doors
-    challenges = ChallengeStore(store, core.sealer, users)
+    challenges = ChallengeStore(store, core.sealer, users, limits.failures)
     phone_codes = _phone_codes(core, users)
     mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
     letters = Letters(mail_from=settings.mail_from, issuer=settings.issuer)
@@ -276,14 +299,18 @@ def build(core: Core) -> Services:
     if phone_codes is not None:
         channels += [Sms(phone_codes), Voice(phone_codes), WhatsApp(phone_codes)]
     if mailer is not None:
-        channels.append(Email(mailer, letters, codes_key=core.keyring.codes))
-    cascade = Cascade({c.channel: c for c in channels}, send_deadline=settings.send_deadline)
+        mailboxes = Mailboxes(LimitStore(store), users.address_key, each=limits.number, total=limits.mail)
+        channels.append(Email(mailer, letters, mailboxes, codes_key=core.keyring.codes))
+    cascade = Cascade({c.channel: c for c in channels}, send_deadline=settings.send_deadline, limits=limits)
     delivery_deadline = int(settings.delivery_deadline * 1000)
     health = core.health
     gates = Gates(health, clock=core.clock)
     decide_health = DecideHealth(health, clock=core.clock)
     change = ChangeChallenge(
-        challenges, cascade, gates, core.drill_store, clock=core.clock, delivery_deadline=delivery_deadline
+        *(challenges, cascade, gates, core.drill_store),
+        clock=core.clock,
+        delivery_deadline=delivery_deadline,
+        sends=limits.sends,
     )
     return Services(
         core=core,
@@ -299,6 +326,9 @@ def build(core: Core) -> Services:
             challenges,
             cascade,
             gates,
+            LimitStore(store),
+            limits=limits,
+            served=settings.served,
             clock=core.clock,
             random_bytes=core.random_bytes,
             ttl=settings.challenge_ttl * 1000,
@@ -311,13 +341,16 @@ def build(core: Core) -> Services:
             codes_key=core.keyring.codes,
             clock=core.clock,
             check_deadline=settings.send_deadline,
+            failures=limits.failures,
         ),
         change=change,
         enroll=core.enroll,
+        unlock=core.unlock,
         mode=core.mode,
         audit=core.audit,
         incidents=core.incidents,
         drills=core.drills,
+        toll_fraud=core.toll_fraud,
         readiness=core.readiness,
         sign_in=SignIn(
             SessionStore(store),
@@ -399,12 +432,12 @@ def twilio_account(settings: Settings) -> TwilioAccount | None:
 
 
 def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
-    account = twilio_account(core.settings)
+    account, limits = twilio_account(core.settings), core.settings.limits
     if account is None:
         return None
     return PhoneCodes(
         TwilioVerify(account),
-        NumberStore(core.store),
+        NumberStore(core.store, limits.number, limits.prefix, limits.phone),
         users,
         codes_key=core.keyring.codes,
         custom_code=core.settings.twilio_custom_code,

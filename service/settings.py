@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain import limits as limit
 from service.domain.hook_urls import LOOPBACK_HOSTS, NOWHERE_PRIVATE, PrivateHosts, parse_private_hosts
 from service.domain.proxies import TrustedProxies
 from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
+from service.domain.toll_fraud import Served
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 SMTP_SCHEMES = ("smtp", "smtps")
@@ -89,6 +91,20 @@ class Settings(BaseSettings):
     send_deadline: float = Field(3.0, validation_alias="OTP_SEND_DEADLINE", gt=0, le=30)
     delivery_deadline: float = Field(20.0, validation_alias="OTP_DELIVERY_DEADLINE", gt=0, le=600)
     durability: Literal["strict", "relaxed"] = Field("strict", validation_alias="OTP_DURABILITY")
+    countries: OptionalText = Field(None, validation_alias="OTP_COUNTRIES")
+    limit_address: str = Field("300/10m", validation_alias="OTP_LIMIT_ADDRESS")
+    limit_application: str = Field("60000/1m", validation_alias="OTP_LIMIT_APPLICATION")
+    limit_user: str = Field("120/1h", validation_alias="OTP_LIMIT_USER")
+    limit_number: str = Field("60/1h", validation_alias="OTP_LIMIT_NUMBER")
+    limit_prefix: str = Field("300/10m", validation_alias="OTP_LIMIT_PREFIX")
+    limit_phone: str = Field("off", validation_alias="OTP_LIMIT_PHONE")
+    limit_mail: str = Field("off", validation_alias="OTP_LIMIT_MAIL")
+    max_attempts: int = Field(5, validation_alias="OTP_MAX_ATTEMPTS", ge=1, le=10)
+    max_sends: int = Field(5, validation_alias="OTP_MAX_SENDS", ge=1, le=10)
+    cool_down: str = Field("30,60,120", validation_alias="OTP_COOL_DOWN")
+    failures_address: int = Field(10, validation_alias="OTP_FAILURES_ADDRESS", ge=1, le=100)
+    failures_user: int = Field(20, validation_alias="OTP_FAILURES_USER", ge=1, le=100)
+    failures_lock: int = Field(100, validation_alias="OTP_FAILURES_LOCK", ge=1, le=100)
     challenge_ttl: int = Field(600, validation_alias="OTP_CHALLENGE_TTL", ge=10, le=600)
 
     @classmethod
@@ -176,6 +192,28 @@ class Settings(BaseSettings):
                 raise ValueError(f"number {number} is no URL such as slack://... or json://...")
         return value
 
+    @field_validator("countries")
+    @classmethod
+    def _countries_parse(cls, value: str | None) -> str | None:
+        Served.parse(value)
+        return value
+
+    @field_validator(
+        *("limit_address", "limit_application", "limit_user", "limit_number", "limit_prefix"),
+        *("limit_phone", "limit_mail"),
+    )
+    @classmethod
+    def _rates_parse(cls, value: str) -> str:
+        limit.Rate.parse(value)
+        return value
+
+    @field_validator("cool_down")
+    @classmethod
+    def _cool_down_parses(cls, value: str) -> str:
+        if not re.fullmatch(r"\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*){0,9}", value):
+            raise ValueError("expected seconds between one message and the next, such as 30,60,120")
+        return value
+
     @field_validator("twilio_account_sid")
     @classmethod
     def _account_sid(cls, value: str | None) -> str | None:
@@ -206,6 +244,11 @@ class Settings(BaseSettings):
         }
         missing = [name for name, value in twilio.items() if value is None]
         faults: list[str] = []
+        if not self.failures_address <= self.failures_user <= self.failures_lock:
+            faults.append(
+                "expected OTP_FAILURES_ADDRESS <= OTP_FAILURES_USER <= OTP_FAILURES_LOCK,"
+                " so that who guesses is stopped before the user is"
+            )
         if missing and len(missing) < len(twilio):
             faults.append(f"{' and '.join(missing)} must be set too: Twilio needs all of {', '.join(twilio)}")
         if self.env == "production":
@@ -241,6 +284,30 @@ class Settings(BaseSettings):
         if self.private_hooks is not None:
             return parse_private_hosts(self.private_hooks)
         return LOOPBACK_HOSTS if self.env == "development" else NOWHERE_PRIVATE
+
+    @property
+    def served(self) -> Served:
+        """The countries that messages are sent to."""
+        return Served.parse(self.countries)
+
+    @property
+    def limits(self) -> limit.Limits:
+        """Every limit."""
+        return limit.Limits(
+            address=limit.Rate.parse(self.limit_address),
+            application=limit.Rate.parse(self.limit_application),
+            user=limit.Rate.parse(self.limit_user),
+            number=limit.Rate.parse(self.limit_number),
+            prefix=limit.Rate.parse(self.limit_prefix),
+            phone=limit.Rate.parse(self.limit_phone),
+            mail=limit.Rate.parse(self.limit_mail),
+            failures=limit.Failures(
+                address=self.failures_address, user=self.failures_user, lock=self.failures_lock
+            ),
+            attempts=self.max_attempts,
+            sends=self.max_sends,
+            cool_down=tuple(int(seconds) * 1000 for seconds in self.cool_down.split(",")),
+        )
 
     @property
     def uses_sandbox_mail(self) -> bool:

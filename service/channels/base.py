@@ -11,7 +11,21 @@ from service.domain.health.breaker import State
 
 @dataclass(frozen=True, slots=True)
 class SendJob:
-    """One send. `deadline` in seconds from now; times in ms; `trouble`: routes that are not closed."""
+    """One send.
+
+    Attributes:
+        challenge_id: what the code is for.
+        application: whose challenge it is.
+        subject: whom it goes to.
+        locale: of the message.
+        deadline: seconds from now.
+        now: ms, likewise `expires_at`.
+        expires_at: the end of the challenge.
+        block: keyed hash of the block of numbers that the phone is in.
+        origin: keyed hash of the network address that asked.
+        trouble: routes that are not closed.
+
+    """
 
     challenge_id: str
     application: str
@@ -20,6 +34,8 @@ class SendJob:
     deadline: float
     now: int
     expires_at: int
+    block: str | None = None
+    origin: str | None = None
     trouble: Mapping[str, State] = field(default_factory=dict)
 
     @property

@@ -1,19 +1,20 @@
 """What SMS, voice and WhatsApp share: they are sent, and mostly checked, by Twilio Verify.
 
-Before Twilio is called, the send is counted against the number's verification (Twilio allows 5), and a
-number that is known not to get a channel is left alone.
+Before Twilio is called, the send is counted against the number's verification (Twilio allows 5) and the
+limits, and a number that is known not to get a channel, or suspected of toll fraud, is left alone.
 """
 
 from typing import Literal
 
 from service.channels.base import Receipt, SendJob
-from service.domain.channels import Channel
+from service.domain.channels import PRIMARY_PROVIDER, Channel
 from service.domain.codes import derive_code
 from service.domain.contacts import Phone
 from service.domain.failures import FailureClass, Reason, SendFailure
 from service.domain.routes import route_name
+from service.domain.toll_fraud import block_of
 from service.providers.twilio_verify import TwilioVerify
-from service.store.numbers import NumberStore
+from service.store.numbers import NumberStore, Reservation, Wanted
 from service.store.users import UserStore
 
 CODE_FAMILY = "phone"
@@ -42,15 +43,12 @@ class PhoneCodes:
         phone = job.subject.phone
         if phone is None:
             raise SendFailure(FailureClass.RECIPIENT, Reason.UNDELIVERABLE, "no_number")
-        number = self._users.number_key(phone.e164)
-        reservation = self._numbers.reserve_send(number, channel)
+        wanted = self._wanted(channel, job, phone)
+        reservation = self._numbers.reserve_send(wanted)
         if reservation.outcome != "ok":
-            code = reservation.why or "sends_exhausted"
-            raise SendFailure(
-                FailureClass.RECIPIENT, Reason.UNDELIVERABLE, code, fraud=code == "60410", remembered=True
-            )
+            raise _refusal(reservation)
         if route_name(channel, phone.calling_code, reservation.carrier) in job.trouble:
-            self._numbers.send_failed(number)
+            self._numbers.send_failed(wanted)
             raise SendFailure(
                 FailureClass.PROVIDER_FAULT,
                 Reason.CIRCUIT_OPEN,
@@ -70,12 +68,14 @@ class PhoneCodes:
             )
         except SendFailure as failure:
             if not failure.maybe_sent:
-                self._numbers.send_failed(number)
+                self._numbers.send_failed(wanted)
             failure.carrier = reservation.carrier
             if failure.remember_for:
-                self._numbers.remember_undeliverable(number, channel, failure.code, failure.remember_for)
+                self._numbers.remember_undeliverable(
+                    wanted.number, channel, failure.code, failure.remember_for
+                )
             raise
-        self._numbers.send_accepted(number, sid, job.challenge_id)
+        self._numbers.send_accepted(wanted.number, sid, job.challenge_id)
         return Receipt(sid, own_code=custom is not None, carrier=reservation.carrier)
 
     def finish(
@@ -84,7 +84,7 @@ class PhoneCodes:
         """Tell Twilio how a verification ended here. Returns whether it knows now."""
         if not self._twilio.finish(verification, status, deadline=deadline):
             return False
-        self._numbers.verification_over(self._users.number_key(phone.e164))
+        self._over(phone, answered=status == "approved")
         return True
 
     def sharers(self, phone: Phone, verification: str) -> list[str]:
@@ -95,8 +95,46 @@ class PhoneCodes:
         """Ask Twilio about a code. Raises `CheckFailure`."""
         verdict = self._twilio.check(phone, code, deadline=deadline)
         if verdict != "wrong":
-            self._numbers.verification_over(self._users.number_key(phone.e164))
+            self._over(phone, answered=verdict == "approved")
         return verdict
+
+    def _over(self, phone: Phone, *, answered: bool) -> None:
+        self._numbers.verification_over(self._users.number_key(phone.e164), answered=answered)
+
+    def _wanted(self, channel: Channel, job: SendJob, phone: Phone) -> Wanted:
+        block, country = block_of(phone), phone.calling_code
+        return Wanted(
+            number=self._users.number_key(phone.e164),
+            block=job.block or self._users.block_key(block),
+            origin=job.origin,
+            channel=channel,
+            at=job.now,
+            healthy=route_name(channel, country) not in job.trouble,
+            told={"provider": PRIMARY_PROVIDER, "channel": channel, "country": country, "block": block},
+        )
+
+
+def _refusal(reservation: Reservation) -> SendFailure:
+    """Why nothing is sent."""
+    refusal: Reason | None
+    match reservation.outcome:
+        case "suspected":
+            code, refusal, fraud = "fraud_suspected", Reason.FRAUD_SUSPECTED, True
+        case "limited":
+            code, refusal, fraud = "rate_limited", Reason.RATE_LIMITED, False
+        case _:
+            code, refusal = reservation.why or "sends_exhausted", None
+            fraud = code == "60410"
+    return SendFailure(
+        FailureClass.RECIPIENT,
+        Reason.UNDELIVERABLE,
+        code,
+        fraud=fraud,
+        remembered=True,
+        refusal=refusal,
+        standing=reservation.standing,
+        wait=reservation.wait,
+    )
 
 
 class PhoneChannel:

@@ -22,6 +22,8 @@ users_app = typer.Typer(no_args_is_help=True, help="Look up a user, and reset on
 app.add_typer(users_app, name="users")
 incidents_app = typer.Typer()
 app.add_typer(incidents_app, name="incidents")
+fraud_app = typer.Typer()
+app.add_typer(fraud_app, name="fraud")
 webhooks_app = typer.Typer()
 app.add_typer(webhooks_app, name="webhooks")
 alerts_app = typer.Typer(no_args_is_help=True, help="Try out how operators are alerted.")
@@ -129,6 +131,34 @@ def users_reset(
 ) -> None:
     """Remove a user's apps and backup codes, as for a lost phone. The user is told by e-mail."""
     import_module("service.cli.users").reset(user, application, reason, as_json)
+
+
+@users_app.command("unlock")
+def users_unlock(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
+    application: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
+    as_json: Json = False,
+) -> None:
+    """Let a user begin anew after too many wrong codes."""
+    import_module("service.cli.users").unlock(user, application, reason, as_json)
+
+
+@fraud_app.callback(invoke_without_command=True)
+def fraud(context: typer.Context, as_json: Json = False) -> None:
+    """List blocks of numbers in which toll fraud is suspected; or send to one again."""
+    if context.invoked_subcommand is None:
+        import_module("service.cli.fraud").show(as_json)
+
+
+@fraud_app.command("clear")
+def fraud_clear(
+    block: Annotated[str, typer.Argument(help="The block that `fraud` shows, such as +1415555.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
+    as_json: Json = False,
+) -> None:
+    """Send to a suspected block of numbers again."""
+    import_module("service.cli.fraud").clear(block, reason, as_json)
 
 
 @incidents_app.callback(invoke_without_command=True)

@@ -1,13 +1,11 @@
 """`otp-fallback mode`."""
 
-import re
-
 from service.cli.output import as_json, core, fail, operator, require_country, table
 from service.domain.mode import Mode, Scope
+from service.domain.text import duration_seconds
 from service.http.views import mode_setting_view
 
 CLEAR = "clear"  # takes a setting back
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def mode(
@@ -61,10 +59,10 @@ def _told(scope: Scope, json_output: bool) -> None:
 
 def parse_duration(text: str) -> int:
     """Seconds of `30s`, `15m`, `2h`, `1d`."""
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None or int(match[1]) == 0:
+    seconds = duration_seconds(text)
+    if seconds is None:
         fail("--for: expected a duration such as 30s, 15m, 2h or 1d")
-    return int(match[1]) * _UNITS[match[2]]
+    return seconds
 
 
 def _show(json_output: bool) -> None:

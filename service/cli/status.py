@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from service.cli.output import as_json, core
 from service.domain.mode import Mode
-from service.http.views import drill_view, health_view, incident_view, mode_setting_view, readiness_view
+from service.http.views import (
+    drill_view,
+    health_view,
+    incident_view,
+    mode_setting_view,
+    readiness_view,
+    suspect_view,
+)
 
 if TYPE_CHECKING:
     from service.app import Core
@@ -44,6 +51,7 @@ def _look(c: "Core") -> dict[str, Any]:
         "routes": health["routes"],
         "status_page": health["status_page"],
         "incidents": [incident_view(i) for i in c.incidents.all() if not i.resolved_at],
+        "suspects": [suspect_view(suspect) for suspect in c.toll_fraud.suspects()],
         "drill": drill_view(running, c.drills.get(running.id)[1]) if running else None,
         "readiness": {
             **readiness_view(users),
@@ -81,6 +89,10 @@ def _show(found: dict[str, Any], *, clear: bool) -> None:
         console.print(f"[red]{incident['id']}[/red] {incident['impact']}, {incident['status']}: {troubled}")
     if not found["incidents"]:
         console.print("No open incident.")
+    for suspect in found["suspects"]:
+        console.print(
+            f"[yellow]{suspect['block']}…[/yellow] toll fraud is suspected until {suspect['until']}"
+        )
     if drill := found["drill"]:
         console.print(f"[yellow]{drill['id']}[/yellow] {drill['kind']} is rehearsed until {drill['ends_at']}")
     ready = found["readiness"]

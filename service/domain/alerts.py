@@ -15,7 +15,8 @@ from service.domain.text import rfc3339
 
 RUNBOOKS = "deploy/runbooks"
 UPDATE_EVERY = 300_000  # ms between updates of one incident
-ACCOUNT_EVERY = 3_600_000  # ms between alerts of one provider's account
+HOURLY = 3_600_000  # ms between alerts of one provider's account, and of toll fraud in one country
+FRAUD_GUARD = "60410"  # Twilio suspects toll fraud
 ROUTES_SHOWN = 8
 UPDATES_SHOWN = 3
 
@@ -42,15 +43,21 @@ class Alert(NamedTuple):
 def is_worth_it(kind: str, data: Mapping[str, Any]) -> bool:
     """Whether operators are alerted of an event."""
     match kind:
-        case "incident.opened" | "incident.resolved" | "mode.changed":
+        case "incident.opened" | "incident.resolved" | "mode.changed" | "fraud.suspected":
             return True
         case "incident.updated":
             return bool(data.get("worsened")) or data.get("text") is not None
         case "drill.finished":
             return data.get("stopped_by") == "safety"
         case "challenge.send_failed":
-            return data["failure_class"] == FailureClass.ACCOUNT and not data["remembered"]
+            worth = data["failure_class"] == FailureClass.ACCOUNT or data["code"] == FRAUD_GUARD
+            return worth and not data["remembered"]
     return False
+
+
+def comes_hourly(kind: str) -> bool:
+    """Whether an event may come again and again, and is told once an hour."""
+    return kind in ("challenge.send_failed", "fraud.suspected")
 
 
 def topic(kind: str, data: Mapping[str, Any]) -> str:
@@ -58,8 +65,10 @@ def topic(kind: str, data: Mapping[str, Any]) -> str:
     match kind.partition(".")[0]:
         case "mode":
             return f"mode/{data.get('application') or '*'}/{data.get('country') or '*'}"
-        case "challenge":
+        case "challenge" if data["code"] != FRAUD_GUARD:
             return f"account/{data['provider']}"
+        case "challenge" | "fraud":
+            return f"fraud/{data['country']}"
     return str(data["id"])
 
 
@@ -135,6 +144,23 @@ def account_alert(data: Mapping[str, Any], at: int, *, base: str | None) -> Aler
     return Alert(f"account/{provider}", "failure", f"{provider} refuses our account", "\n".join(lines))
 
 
+def fraud_alert(data: Mapping[str, Any], at: int, *, base: str | None) -> Alert:
+    """Somebody has messages sent to numbers that earn them money."""
+    country = data["country"]
+    if data.get("code") == FRAUD_GUARD:
+        found = f"{data['provider']}'s fraud guard blocks numbers in {country}"
+    else:
+        found = f"{data['sends']} messages to numbers that begin with {data['block']}, and nobody answered"
+    lines = [
+        f"Status: toll fraud (SMS pumping) is suspected: {found}.",
+        f"Routes: {data['provider']}/{data['channel']}/{country}, which is healthy otherwise.",
+        f"Since: {rfc3339(at)}. Told at most once an hour for each country.",
+        f"Meanwhile: {_SUSPECTED}",
+        f"Runbook: {base or RUNBOOKS}/toll-fraud.md",
+    ]
+    return Alert(f"fraud/{country}", "warning", f"Toll fraud suspected in {country}", "\n".join(lines))
+
+
 def drill_alert(data: Mapping[str, Any], at: int, *, base: str | None) -> Alert:
     """A rehearsal was stopped for safety."""
     lines = [
@@ -165,6 +191,10 @@ _MEANWHILE: Mapping[Mode, str] = {
     Mode.FALLBACK: "mode fallback: nothing is sent by the primary provider, users answer in other ways.",
     Mode.PRIMARY_ONLY: "mode primary_only: NOBODY IS SWITCHED. Set mode auto to let users in by other ways.",
 }
+_SUSPECTED = (
+    "nothing that costs money is sent there; its users are prompted for another factor, but for those whose"
+    " number answered before."
+)
 _AFTERWARDS = "traffic returns step by step; nothing is to be done."
 _MODES: Mapping[Mode, str] = {
     Mode.AUTO: "health decides on every send again.",

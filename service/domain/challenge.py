@@ -5,7 +5,7 @@ The one-letter names are what stands in Redis (a challenge has to fit in 1 KiB t
 milliseconds since the epoch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Self
 
 from msgspec import Struct, field
@@ -19,10 +19,7 @@ from service.domain.failures import Reason
 Status = Literal["pending", "approved", "expired", "locked", "canceled", "failed"]
 State = Literal["waiting", "sent", "ready", "failed", "skipped"]
 
-MAX_ATTEMPTS = 5
-MAX_SENDS = 5  # by all channels of one challenge together; Twilio's own limit per verification is 5 too
 NOWHERE = "-"  # the country of a challenge without a phone
-COOL_DOWN = (30_000, 60_000, 120_000)  # between one send and the next, ms
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
@@ -100,6 +97,8 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ended_at: int = field(name="en", default=0)
     no_fallback: bool = field(name="nf", default=False)  # of its user: nothing but the primary provider
     drill: str | None = field(name="dr", default=None)  # the rehearsal that it takes part in
+    block: str | None = field(name="px", default=None)  # keyed hash of the block that its number is in
+    origin: str | None = field(name="ip", default=None)  # keyed hash of the network address that it is for
     version: int = field(name="v", default=0)
 
     # What is so
@@ -162,18 +161,18 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
             switches = (*switches, Switch(self.channel, channel, reason, at))
         return replace(self, channel=channel, switches=switches)
 
-    def sending(self, channel: Channel, reason: Reason | None, at: int) -> Self:
+    def sending(self, channel: Channel, reason: Reason | None, at: int, cool_down: Sequence[int]) -> Self:
         """The prompt moves to a channel that is about to be sent to.
 
         Counted, and the code accepted, before it is done: a message may arrive before its provider has
-        said that it took it.
+        said that it took it. `cool_down`: ms until the next one, by how many there were before.
         """
-        cool_down = COOL_DOWN[min(self.sends, len(COOL_DOWN) - 1)]
+        pause = cool_down[min(self.sends, len(cool_down) - 1)]
         moved = self.prompting(channel, reason, at)
         entry = self.entry(channel)
         if entry is not None and not entry.opened:
             moved = moved.with_entry(channel, opened=True, uncertain=True)
-        return replace(moved, sends=self.sends + 1, resend_at=at + cool_down)
+        return replace(moved, sends=self.sends + 1, resend_at=at + pause)
 
     def probing(self, channel: Channel) -> Self:
         """A channel is about to be sent to beside the prompt, which stays. No cool-down follows."""
@@ -211,6 +210,12 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
             uncertain=not maybe_sent and not was_open,
             own_code=own_code,
         )
+
+    def refused(self, channel: Channel, reason: Reason) -> Self:
+        """Nothing is sent by a channel now; what it sent before stays accepted."""
+        entry = self.entry(channel)
+        state = "failed" if entry is not None and entry.opened else "skipped"
+        return self.with_entry(channel, state=state, reason=reason)
 
     def left(self, channel: Channel, reason: Reason) -> Self:
         """The prompt leaves a channel that was sent to; its code stays accepted."""

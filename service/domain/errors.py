@@ -7,6 +7,8 @@ place that does. `detail` is safe to show and to log: it never holds a code, a s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.domain.limits import Standing
+
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
@@ -24,18 +26,25 @@ class OtpError(Exception):
         detail: one sentence for a person.
         retry_after: seconds until trying again makes sense, or `None`.
         extra: further members of the problem document.
+        standings: where the caller stands with the limits that this was about.
 
     """
 
     code = "error"
 
     def __init__(
-        self, detail: str, *, retry_after: int | None = None, extra: Mapping[str, object] | None = None
+        self,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        extra: Mapping[str, object] | None = None,
+        standings: Sequence[Standing] = (),
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
         self.extra = dict(extra or {})
+        self.standings = tuple(standings)
 
 
 class InvalidInput(OtpError):
@@ -64,6 +73,35 @@ class TooManyTries(OtpError):
     """Somebody guesses."""
 
     code = "too_many_tries"
+
+
+class RateLimited(OtpError):
+    """There were too many of this kind for now; `limit` says which limit it is. Nothing was started."""
+
+    code = "rate_limited"
+
+    def __init__(self, standings: Sequence[Standing], *, wait: int, limit: str) -> None:
+        super().__init__(
+            f"Too many requests for the limit '{limit}'. Try again in {wait} s.",
+            retry_after=wait,
+            extra={"limit": limit},
+            standings=standings,
+        )
+
+
+class TooManyFailures(OtpError):
+    """So many wrong codes in a row that the user has to wait; the code was not compared, nor counted.
+
+    `accepts` says what works all the same: a backup code can't be guessed.
+    """
+
+    code = "too_many_failures"
+
+
+class UserLocked(OtpError):
+    """So many wrong codes in a row that only a backup code or an operator helps (SP 800-63B-4 3.2.2)."""
+
+    code = "user_locked"
 
 
 class BackupUnusable(OtpError):

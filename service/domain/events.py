@@ -36,6 +36,8 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "contacts.changed": ("application", "changed"),
     "user.reset": ("application", "factors"),
     "user.deleted": ("application",),
+    "user.locked": ("application", "failures"),
+    "fraud.suspected": ("provider", "channel", "country", "block", "sends"),
     "provider.circuit_open": ("route", "from", "to", "reason"),
     "provider.circuit_half_open": ("route", "from", "to", "reason"),
     "provider.circuit_closed": ("route", "from", "to", "reason"),

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from service.domain.limits import Standing
+
 
 class FailureClass(StrEnum):
     """Whose fault a failed call is; decided once, at the provider's edge."""
@@ -36,12 +38,20 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     BELOW_MIN_ASSURANCE = "below_min_assurance"
     FRAUD_SUSPECTED = "fraud_suspected"
+    RATE_LIMITED = "rate_limited"
     ENDED = "ended"
 
     @property
     def moves_on(self) -> bool:
         """Whether it is the reason of a switch."""
         return self not in _UNUSABLE
+
+    @property
+    def told_as(self) -> "Reason | None":
+        """How a switch away from a channel that can't serve is told; `None`: as none, nobody waits for it."""
+        if self.moves_on:
+            return self
+        return Reason.UNDELIVERABLE if self in REFUSALS else None
 
 
 _UNUSABLE = frozenset(
@@ -51,9 +61,12 @@ _UNUSABLE = frozenset(
         Reason.NOT_ALLOWED,
         Reason.BELOW_MIN_ASSURANCE,
         Reason.FRAUD_SUSPECTED,
+        Reason.RATE_LIMITED,
         Reason.ENDED,
     }
 )
+# Of a channel that the user has: nothing is sent by it, though it works.
+REFUSALS = frozenset({Reason.NOT_ALLOWED, Reason.FRAUD_SUSPECTED, Reason.RATE_LIMITED})
 
 
 class SendFailure(Exception):
@@ -68,6 +81,9 @@ class SendFailure(Exception):
         remember_for: seconds during which this recipient need not be tried again.
         remembered: nobody was asked now, since it was known from before.
         carrier: who carries the number's messages, where known.
+        refusal: nobody was asked, since we do not send there now; why.
+        standing: the limit that was reached, where it was one.
+        wait: seconds until there may be another.
 
     """
 
@@ -82,10 +98,16 @@ class SendFailure(Exception):
         remember_for: int = 0,
         remembered: bool = False,
         carrier: str | None = None,
+        refusal: Reason | None = None,
+        standing: Standing | None = None,
+        wait: int = 0,
     ) -> None:
         super().__init__(f"{failure_class} ({code})")
         self.failure_class = failure_class
         self.reason = reason
+        self.refusal = refusal
+        self.standing = standing
+        self.wait = wait
         self.code = code
         self.maybe_sent = maybe_sent
         self.fraud = fraud

@@ -19,6 +19,7 @@ class Gate(StrEnum):
 
 
 _ALL_OPEN: Mapping[Channel, Gate] = MappingProxyType({})
+_NONE_REFUSED: Mapping[Channel, Reason] = MappingProxyType({})
 
 
 def build_plan(
@@ -29,6 +30,7 @@ def build_plan(
     min_assurance: Assurance,
     mode: Mode,
     gates: Mapping[Channel, Gate] = _ALL_OPEN,
+    refused: Mapping[Channel, Reason] = _NONE_REFUSED,
 ) -> tuple[Entry, ...]:
     """Every channel considered, in order, each `waiting`, `ready` or `skipped` with its reason.
 
@@ -39,6 +41,7 @@ def build_plan(
         min_assurance: channels worth less are left out.
         mode: the operators' mode for this user.
         gates: what health says; it is heard in mode `auto` only.
+        refused: channels that nothing may be sent by, whatever the mode, and why.
     """
     entries: list[Entry] = []
     for channel in requested or DEFAULT_ORDER:
@@ -49,6 +52,8 @@ def build_plan(
             entries.append(Entry(channel, "skipped", Reason.NOT_CONFIGURED))
         elif not reaches(traits.assurance, min_assurance):
             entries.append(Entry(channel, "skipped", Reason.BELOW_MIN_ASSURANCE))
+        elif channel in refused:
+            entries.append(Entry(channel, "skipped", refused[channel]))
         elif mode is Mode.FALLBACK and traits.provider == PRIMARY_PROVIDER:
             entries.append(Entry(channel, "skipped", Reason.MODE))
         elif mode is Mode.AUTO and channel in gates:

@@ -8,6 +8,8 @@ USER_ID_LENGTH = 256  # characters
 SENTENCE_LENGTH = 500  # characters
 CALLING_CODE = r"^\+[1-9][0-9]{0,2}$"
 _APPLICATION = re.compile(r"[\w.-]{1,64}")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def is_printable(text: str) -> bool:
@@ -33,6 +35,12 @@ def is_calling_code(text: str) -> bool:
 def is_application(text: str) -> bool:
     """Whether a text can be an application's name."""
     return _APPLICATION.fullmatch(text) is not None
+
+
+def duration_seconds(text: str) -> int | None:
+    """Seconds of `30s`, `15m`, `2h`, `1d`; `None`: it is no such text, or nothing."""
+    found = _DURATION.fullmatch(text)
+    return int(found[1]) * _UNITS[found[2]] or None if found else None
 
 
 def rfc3339(at_ms: int) -> str:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from service.domain.alerts import (
-    ACCOUNT_EVERY,
+    FRAUD_GUARD,
+    HOURLY,
     UPDATE_EVERY,
     Alert,
     account_alert,
+    comes_hourly,
     drill_alert,
+    fraud_alert,
     incident_alert,
     is_worth_it,
     mode_alert,
@@ -94,7 +97,7 @@ class SendAlerts:
             event.at,
             told(event.type, event.data) or {},
         )
-        lane, account = topic(event.type, event.data), event.type == "challenge.send_failed"
+        lane, hourly = topic(event.type, event.data), comes_hourly(event.type)
         return [
             Queued(
                 receiver,
@@ -103,8 +106,8 @@ class SendAlerts:
                 event.partition,
                 event.entry,
                 hurry=event.type == "incident.resolved",
-                once=lane if account else "",
-                once_until=self._clock() + ACCOUNT_EVERY if account else 0,
+                once=lane if hourly else "",
+                once_until=self._clock() + HOURLY if hourly else 0,
             )
             for receiver in self._targets
         ]
@@ -117,8 +120,11 @@ class SendAlerts:
                 alert = mode_alert(message.data, message.at, base=self._runbooks)
             case "drill":
                 alert = drill_alert(message.data, message.at, base=self._runbooks)
+            case "fraud":
+                alert = fraud_alert(message.data, message.at, base=self._runbooks)
             case _:
-                alert = account_alert(message.data, message.at, base=self._runbooks)
+                said = fraud_alert if message.data["code"] == FRAUD_GUARD else account_alert
+                alert = said(message.data, message.at, base=self._runbooks)
         return _sent(job.target, alert)
 
     def _tell_incident(self, job: AlertJob, message: Message) -> Outcome:

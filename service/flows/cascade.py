@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from service.channels.base import DeliveryChannel, SendJob
 from service.channels.drilled import Drilled
-from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject, why_not
+from service.domain.challenge import Challenge, Entry, Subject, why_not
 from service.domain.channels import TRAITS, Channel
 from service.domain.drills import Drill
-from service.domain.errors import FieldFault, InvalidInput
+from service.domain.errors import FieldFault, InvalidInput, RateLimited
 from service.domain.events import Event, challenge_event
 from service.domain.failures import COUNTED, FailureClass, Reason, SendFailure
 from service.domain.health.breaker import State, within_share
+from service.domain.limits import PREFIX, Limits
 from service.domain.routes import route_name
 from service.telemetry import logs, metrics, traces
 
@@ -41,6 +42,8 @@ class Walk:
         trouble: routes that are not closed; nothing is sent by those.
         drill: the one that runs.
         down: providers that failed on it, and how that is told.
+        fraud: somebody suspects toll fraud: no paid channel may follow.
+        limited: the send that a limit held up, if one did.
     """
 
     challenge: Challenge
@@ -48,12 +51,14 @@ class Walk:
     now: int
     until: float
     claim: Callable[[Challenge, list[Event]], Challenge]
+    limits: Limits
     trouble: Mapping[str, State] = field(default_factory=dict)
     drill: Drill | None = None
     began: float = field(default_factory=time.monotonic)
     events: list[Event] = field(default_factory=list)
     down: dict[str, Reason] = field(default_factory=dict)
     fraud: bool = False
+    limited: SendFailure | None = None
 
     def prompt(self, channel: Channel, reason: Reason | None) -> None:
         """The prompt moves."""
@@ -61,7 +66,7 @@ class Walk:
 
     def sending(self, channel: Channel, reason: Reason | None) -> None:
         """The prompt moves to a channel about to be sent to."""
-        self._moved(self.challenge.sending(channel, reason, self.now))
+        self._moved(self.challenge.sending(channel, reason, self.now, self.limits.cool_down))
         self.challenge = self.claim(self.challenge, self.events)
 
     def miss(self, channel: Channel) -> None:
@@ -72,7 +77,7 @@ class Walk:
         if self.challenge.was_lost(channel):
             return  # by a drill: it says nothing of the route
         told: dict[str, object] = {"missed": channel, "country": self.challenge.country}
-        told |= {"sent_at": entry.sent_at, "carrier": entry.carrier}
+        told |= {"sent_at": entry.sent_at, "carrier": entry.carrier, "block": self.challenge.block}
         self.events.append(challenge_event("missed", self.challenge, self.now, **told))
         self.challenge = self.challenge.with_entry(channel, missed=True)
 
@@ -99,9 +104,12 @@ class Walk:
 class Cascade:
     """Sends by the channels of a plan, in order, until one is ready."""
 
-    def __init__(self, channels: Mapping[Channel, DeliveryChannel], *, send_deadline: float) -> None:
+    def __init__(
+        self, channels: Mapping[Channel, DeliveryChannel], *, send_deadline: float, limits: Limits
+    ) -> None:
         self._channels = channels
         self._send_deadline = send_deadline
+        self._limits = limits
 
     @property
     def configured(self) -> frozenset[Channel]:
@@ -120,7 +128,7 @@ class Cascade:
     ) -> Walk:
         """Start a walk; its time runs from here."""
         until = time.monotonic() + self._send_deadline + SECOND_CHANCE
-        return Walk(challenge, subject, now, until, claim, trouble, drill)
+        return Walk(challenge, subject, now, until, claim, self._limits, trouble, drill)
 
     def advance(self, walk: Walk, entries: Iterable[Entry], reason: Reason | None) -> bool:
         """Try entries in order. Returns whether one of them is ready; the walk tells the rest.
@@ -135,9 +143,10 @@ class Cascade:
         """
         for entry in entries:
             if entry.state == "skipped":
-                if walk.challenge.channel is None and entry.reason is not None and entry.reason.moves_on:
+                told_as = entry.reason.told_as if entry.reason is not None else None
+                if walk.challenge.channel is None and told_as is not None:
                     walk.prompt(entry.channel, None)
-                    reason = entry.reason
+                    reason = told_as
                 continue
             if not TRAITS[entry.channel].delivered:
                 walk.prompt(entry.channel, reason)
@@ -177,6 +186,8 @@ class Cascade:
             deadline=min(self._send_deadline, max(SHORTEST_SEND, walk.until - started)),
             now=walk.now,
             expires_at=challenge.expires_at,
+            block=challenge.block,
+            origin=challenge.origin,
             trouble=walk.trouble,
         )
         told: dict[str, object] = {"provider": provider, "country": job.country}
@@ -197,6 +208,7 @@ class Cascade:
             channel, at, ref=receipt.ref, own_code=receipt.own_code, carrier=receipt.carrier
         )
         told |= {"channel": channel, "ref": receipt.ref, "sent_at": at, "carrier": receipt.carrier}
+        told["block"] = challenge.block
         walk.events.append(challenge_event("sent", walk.challenge, at, **told))
         return None
 
@@ -213,7 +225,7 @@ class Cascade:
             return walk.down[traits.provider]
         if self.is_shut(walk, channel):
             return Reason.CIRCUIT_OPEN
-        if walk.challenge.sends >= MAX_SENDS:
+        if walk.challenge.sends >= self._limits.sends:
             return Reason.NOT_ALLOWED
         if walk.until - time.monotonic() < SHORTEST_SEND:
             return Reason.DEADLINE
@@ -233,6 +245,11 @@ class Cascade:
         walk.challenge = walk.challenge.send_failed(
             channel, failure.reason, maybe_sent=failure.maybe_sent, own_code=False
         )
+        if failure.refusal is not None:
+            walk.challenge = walk.challenge.refused(channel, failure.refusal)
+            metrics.REFUSED_SENDS.labels(channel, failure.refusal).inc()
+            if failure.refusal is Reason.RATE_LIMITED:
+                walk.limited = failure
         if failure.reason is Reason.CIRCUIT_OPEN:
             route = route_name(channel, job.country, failure.carrier)
             half_open = walk.trouble.get(route) == "half_open"
@@ -255,6 +272,12 @@ class Cascade:
         metrics.SENDS.labels(provider, channel, job.country, failure.failure_class).inc()
         metrics.SEND_FAILURES.labels(provider, channel, failure.failure_class, failure.code).inc()
         _log.warning("send_failed", challenge=job.challenge_id, **told)
+
+
+def rate_limited(failure: SendFailure) -> RateLimited:
+    """What a caller is told of a limit that held up the only message there was."""
+    standings = [failure.standing] if failure.standing is not None else []
+    return RateLimited(standings, wait=max(1, failure.wait), limit=standings[0].name if standings else PREFIX)
 
 
 def dead_end(challenge: Challenge, now: int) -> tuple[Challenge, Event]:

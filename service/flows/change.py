@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from service.domain.challenge import MAX_SENDS, Challenge, Entry, Subject
+from service.domain.challenge import Challenge, Entry, Subject
 from service.domain.channels import TRAITS, Channel
 from service.domain.errors import (
     FieldFault,
@@ -18,7 +18,7 @@ from service.domain.errors import (
 )
 from service.domain.events import Event, challenge_event
 from service.domain.failures import Reason
-from service.flows.cascade import Cascade, Walk
+from service.flows.cascade import Cascade, Walk, rate_limited
 from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store.challenges import ChallengeStore
@@ -39,6 +39,7 @@ class ChangeChallenge:
         *,
         clock: Callable[[], int],
         delivery_deadline: int,
+        sends: int,
     ) -> None:
         self._challenges = challenges
         self._cascade = cascade
@@ -46,6 +47,7 @@ class ChangeChallenge:
         self._drills = drills
         self._clock = clock
         self._delivery_deadline = delivery_deadline
+        self._sends = sends
 
     def get(self, application: str | None, challenge_id: str) -> tuple[Challenge, Subject]:
         """A challenge and whom it is about.
@@ -77,6 +79,7 @@ class ChangeChallenge:
             NothingToResend: the present channel sends nothing.
             ResendTooSoon: the cool-down has not passed.
             SendsExhausted: the challenge has sent as often as it may.
+            RateLimited: a limit holds it up, and there is no other way; what was sent before stays valid.
         """
         challenge, subject, now = self._pending(application, challenge_id)
         channel = challenge.channel
@@ -91,7 +94,10 @@ class ChangeChallenge:
             walk.challenge = walk.challenge.left(channel, Reason.CIRCUIT_OPEN)
             self._cascade.advance(walk, others, Reason.CIRCUIT_OPEN)
         elif (failure := self._cascade.send(walk, channel, None)) is not None:
-            self._cascade.advance(walk, others, failure.reason)
+            moved = self._cascade.advance(walk, others, failure.reason)
+            if walk.limited is not None and not moved:
+                self._store(walk)
+                raise rate_limited(walk.limited)
         return self._store(walk), subject
 
     def switch(self, application: str, challenge_id: str, named: Channel | None) -> tuple[Challenge, Subject]:
@@ -201,7 +207,7 @@ class ChangeChallenge:
         return [entry]
 
     def _require_send_allowed(self, challenge: Challenge, now: int) -> None:
-        if challenge.sends >= MAX_SENDS:
+        if challenge.sends >= self._sends:
             raise SendsExhausted("This challenge has sent as often as it may.")
         if now < challenge.resend_at:
             seconds = -(-(challenge.resend_at - now) // 1000)

@@ -8,6 +8,7 @@ from service.domain.drills import Tally
 from service.domain.errors import StateConflict, StoreUnavailable
 from service.domain.events import Event
 from service.domain.failures import COUNTED
+from service.domain.health.crowd import Crowd
 from service.domain.health.delays import HORIZON
 from service.domain.health.monitor import Monitor
 from service.domain.health.route import Route, Transition
@@ -107,15 +108,18 @@ class DecideHealth:
             return []  # from before this installation was watched
         match event.type:
             case "challenge.sent" if watched(data["channel"]):
-                sent_at = data["sent_at"] / 1000
-                return [t for route in self._routes(data["channel"], data) for t in route.sent(sent_at)]
+                sent_at, watch = data["sent_at"] / 1000, True
+                if data.get("block"):
+                    watch = self._hear(data, sent_at)
+                routes = self._routes(data["channel"], data)
+                return [t for route in routes for t in route.sent(sent_at, watch=watch or not route.closed)]
             case "challenge.send_failed" if (
                 watched(data["channel"]) and data["failure_class"] in COUNTED and not data["remembered"]
             ):
                 return [t for route in self._routes(data["channel"], data) for t in route.fault(at)]
             case "challenge.approved" | "challenge.locked" | "challenge.canceled":
-                return self._answered(data, at)
-            case "challenge.missed" if watched(data["missed"]):
+                return self._answered(event.type, data, at)
+            case "challenge.missed" if self._is_watched(data["missed"], data, data["sent_at"]):
                 for route in self._routes(data["missed"], data):
                     route.failed(data["sent_at"] / 1000, reported=False)
             case "provider.delivery_report" if data["status"] in NOT_DELIVERED and watched(data["channel"]):
@@ -126,18 +130,40 @@ class DecideHealth:
                 return route.fault(at) if data["fault"] else route.sent(at, watch=False)
         return []
 
-    def _answered(self, data: Mapping[str, Any], at: float) -> list[Transition]:
+    def _answered(self, event_type: str, data: Mapping[str, Any], at: float) -> list[Transition]:
         transitions: list[Transition] = []
         for channel, (sent_at, *carrier) in (data.get("sends") or {}).items():
             if not watched(channel):
                 continue
             told = {"country": data["country"], "carrier": carrier[0] if carrier else None}
+            if event_type == "challenge.approved" and data.get("block"):
+                self._crowd(channel, told).answered(data["block"], sent_at / 1000)
+            if not self._is_watched(channel, data, sent_at):
+                continue
             for route in self._routes(channel, told):
                 if channel == data.get("approved_by"):
                     transitions += route.approved(at, sent_at / 1000)
                 else:
                     route.censored(at, sent_at / 1000)
         return transitions
+
+    def _crowd(self, channel: str, told: Mapping[str, Any]) -> Crowd:
+        return self._monitor.crowd(route_name(channel, told["country"]))
+
+    def _hear(self, data: Mapping[str, Any], sent_at: float) -> bool:
+        """Whether a send's answer is waited for; earlier ones may be so no longer."""
+        hearing = self._crowd(data["channel"], data).sent(data["block"], sent_at)
+        route = self._monitor.route(route_name(data["channel"], data["country"]))
+        for dropped in hearing.dropped:
+            route.censored(sent_at, dropped, tells=False)
+        return hearing.watched
+
+    def _is_watched(self, channel: str, data: Mapping[str, Any], sent_at: int) -> bool:
+        """Whether an answer is waited for: by a channel with health, and not of a crowd in one block."""
+        if not watched(channel):
+            return False
+        block = data.get("block")
+        return not block or self._crowd(channel, data).is_watched(block, sent_at / 1000)
 
     def _routes(self, channel: str, told: Mapping[str, Any]) -> list[Route]:
         """The route of a send and, where its carrier is known, the carrier's."""

@@ -1,31 +1,36 @@
-"""Starting a challenge, in two round trips: load the user, mode, routes' health and drill, then store."""
+"""Starting a challenge, in two round trips: load all that it depends on and count it, then store it."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from msgspec.structs import replace as struct_replace
 
-from service.domain.challenge import MAX_ATTEMPTS, NOWHERE, Challenge, Entry, Subject
+from service.domain.challenge import NOWHERE, Challenge, Entry, Subject
 from service.domain.channels import DEFAULT_ORDER, PRIMARY_PROVIDER, TRAITS, Assurance, Channel
 from service.domain.codes import RandomBytes
 from service.domain.contacts import Email, Phone
 from service.domain.drills import Drill
-from service.domain.errors import StateConflict
+from service.domain.errors import RateLimited, StateConflict
 from service.domain.events import challenge_event
+from service.domain.failures import Reason
 from service.domain.health.breaker import State
+from service.domain.limits import ADDRESS, APPLICATION, USER, Limits, Standing, network_of
 from service.domain.mode import Mode, effective
 from service.domain.plan import build_plan, presentable
 from service.domain.readiness import has_fallback
 from service.domain.routes import route_name
+from service.domain.toll_fraud import Served, block_of
 from service.domain.user import User
-from service.flows.cascade import Cascade, dead_end
+from service.flows.cascade import Cascade, dead_end, rate_limited
 from service.flows.gates import Gates
 from service.flows.schedule import next_due
 from service.store import keys
 from service.store.challenges import ChallengeStore
 from service.store.drills import DrillStore
 from service.store.health import HealthStore, RouteState
+from service.store.limits import Limit, LimitStore, Taken, take_command, taken
 from service.store.modes import ModeStore
 from service.store.redis import Store
 from service.store.users import UserStore
@@ -48,6 +53,25 @@ class StartRequest:
     min_assurance: Assurance = "aal1"
 
 
+class Started(NamedTuple):
+    """A challenge, whom it is about, and where its caller stands with the limits."""
+
+    challenge: Challenge
+    subject: Subject
+    standings: Sequence[Standing] = ()
+
+
+class _Loaded(NamedTuple):
+    """What a start depends on."""
+
+    user: User
+    mode: Mode
+    states: Mapping[str, RouteState]
+    drill: Drill | None
+    limits: Sequence[Limit]
+    taken: Sequence[Taken]
+
+
 class StartChallenge:
     """Starts challenges."""
 
@@ -61,7 +85,10 @@ class StartChallenge:
         challenges: ChallengeStore,
         cascade: Cascade,
         gates: Gates,
+        rates: LimitStore,
         *,
+        limits: Limits,
+        served: Served,
         clock: Callable[[], int],
         random_bytes: RandomBytes,
         ttl: int,
@@ -75,21 +102,33 @@ class StartChallenge:
         self._challenges = challenges
         self._cascade = cascade
         self._gates = gates
+        self._rates = rates
+        self._limits = limits
+        self._served = served
         self._clock = clock
         self._random_bytes = random_bytes
         self._ttl = ttl
         self._delivery_deadline = delivery_deadline
 
-    def __call__(self, request: StartRequest) -> tuple[Challenge, Subject]:
+    def __call__(self, request: StartRequest) -> Started:
         """Start one; it may have ended in `failed` when it comes back.
 
         Raises:
             InvalidInput: the provider refuses the number as such; nothing was stored.
+            RateLimited: there were too many by this address or application, or all that there would be is a
+                message, and there were too many of those; nothing was stored.
             StoreUnavailable: Redis can't be reached.
         """
         began = time.monotonic()
         now = self._clock()
-        user, mode, states, drill = self._load(request, now)
+        origin = self._origin(request.client_ip)
+        user, mode, states, drill, limits, counted = self._load(request, origin, now)
+        standings = [one.standing for one in counted]
+        over = [one for one in counted if not one.granted]
+        if refused := next((one for one in over if one.standing.name != USER), None):
+            self._rates.give_back(limits, counted, now)
+            raise _limited(refused, standings)
+        refusals = self._refusals(user, limited=bool(over))
         challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
         country = user.phone.calling_code if user.phone else NOWHERE
         channels = request.channels or DEFAULT_ORDER
@@ -100,7 +139,11 @@ class StartChallenge:
             min_assurance=request.min_assurance,
             mode=mode,
             gates=self._gates.of(states, channels, country, challenge_id) if states else {},
+            refused=refusals,
         )
+        if over and not any(entry.state in ("waiting", "ready") for entry in entries):
+            self._rates.give_back(limits, counted, now)
+            raise _limited(over[0], standings)
         drilled, spared = _part_in(drill, user, country, entries, now)
         subject = Subject(
             request.user_id,
@@ -122,9 +165,11 @@ class StartChallenge:
             entries=entries,
             created_at=now,
             expires_at=now + self._ttl,
-            max_attempts=MAX_ATTEMPTS,
+            max_attempts=self._limits.attempts,
             no_fallback=not has_fallback(user),
             drill=drilled.id if drilled else None,
+            block=self._users.block_key(block_of(user.phone)) if user.phone else None,
+            origin=origin,
         )
         trouble: Mapping[str, State] = {}
         if states and mode is Mode.AUTO:
@@ -132,6 +177,9 @@ class StartChallenge:
             trouble = {n: s for n, s in self._gates.trouble(states).items() if n not in planned_routes}
         walk = self._cascade.begin(planned, subject, now, trouble=trouble, drill=drilled)
         ready = self._cascade.advance(walk, entries, None)
+        if walk.limited is not None and not ready:
+            metrics.RATE_LIMITED.labels(rate_limited(walk.limited).extra["limit"]).inc()
+            raise rate_limited(walk.limited)
         challenge, events = walk.challenge, walk.events
         if ready:
             shown = presentable(challenge.entries, requested=request.channels is not None)
@@ -149,18 +197,32 @@ class StartChallenge:
         metrics.CHALLENGES.labels(challenge.status).inc()
         if drilled is None:
             metrics.START_SECONDS.observe(time.monotonic() - began)
-        return challenge.next_version(), subject
+        return Started(challenge.next_version(), subject, standings)
 
-    def _load(
-        self, request: StartRequest, now: int
-    ) -> tuple[User, Mode, Mapping[str, RouteState], Drill | None]:
+    def _origin(self, client_ip: str | None) -> str | None:
+        return self._users.origin_key(network_of(client_ip)) if client_ip is not None else None
+
+    def _refusals(self, user: User, *, limited: bool) -> dict[Channel, Reason]:
+        """Channels by which this user is not to be sent anything."""
+        refused: dict[Channel, Reason] = {}
+        barred = user.phone is not None and not self._served.takes(user.phone)
+        for channel, traits in TRAITS.items():
+            if barred and traits.contact == "phone":
+                refused[channel] = Reason.NOT_ALLOWED
+            elif limited and traits.delivered:
+                refused[channel] = Reason.RATE_LIMITED
+        return refused
+
+    def _load(self, request: StartRequest, origin: str | None, now: int) -> _Loaded:
         user_key = self._users.key(request.application, request.user_id)
-        raw_user, raw_modes, raw_health, raw_drill = self._store.batch(
+        limits = self._limits_of(request.application, user_key, origin)
+        raw_user, raw_modes, raw_health, raw_drill, *counts = self._store.batch(
             [
                 self._users.load_command(user_key),
                 self._modes.load_command(),
                 self._health.load_command(),
                 self._drills.load_command(),
+                *(take_command(limit, now) for limit in limits),
             ]
         )
         if raw_user:
@@ -174,12 +236,27 @@ class StartChallenge:
             user.phone.calling_code if user.phone else None,
             now,
         )
-        return (
+        return _Loaded(
             user,
             setting.mode if setting else Mode.AUTO,
             self._health.decode(raw_health),
             self._drills.decode(raw_drill),
+            limits,
+            [taken(limit, count) for limit, count in zip(limits, counts, strict=True)],
         )
+
+    def _limits_of(self, application: str, user_key: str, origin: str | None) -> list[Limit]:
+        asked = (
+            (ADDRESS, origin, self._limits.address),
+            (APPLICATION, self._users.application_key(application), self._limits.application),
+            (USER, user_key, self._limits.user),
+        )
+        return [Limit(name, whose, rate) for name, whose, rate in asked if whose and rate]
+
+
+def _limited(refused: Taken, standings: Sequence[Standing]) -> RateLimited:
+    metrics.RATE_LIMITED.labels(refused.standing.name).inc()
+    return RateLimited(standings, wait=max(1, refused.wait), limit=refused.standing.name)
 
 
 def _part_in(

@@ -18,8 +18,12 @@ from service.domain.errors import (
     FieldFault,
     InvalidInput,
     NotFound,
+    OtpError,
+    TooManyFailures,
+    UserLocked,
 )
 from service.domain.failures import COUNTED, CheckFailure
+from service.domain.limits import FAILURES, Failures, Standing
 from service.domain.notices import Notice, code_ended_notice
 from service.flows.gates import CIRCUIT_OPEN, Gates
 from service.store.challenges import ChallengeStore, Reply
@@ -55,6 +59,7 @@ class VerifyChallenge:
         codes_key: bytes,
         clock: Callable[[], int],
         check_deadline: float,
+        failures: Failures,
     ) -> None:
         self._challenges = challenges
         self._phone_codes = phone_codes
@@ -62,6 +67,7 @@ class VerifyChallenge:
         self._codes_key = codes_key
         self._clock = clock
         self._check_deadline = check_deadline
+        self._failures = failures
 
     def __call__(self, application: str, challenge_id: str, code: str, named: Channel | None) -> Verdict:
         """Check one code, against one channel or all that are accepted.
@@ -72,6 +78,8 @@ class VerifyChallenge:
             InvalidInput: the named channel is not accepted.
             AttemptsInFlight: every attempt left is being checked right now.
             CheckUnavailable: the provider could not be asked; no attempt was counted.
+            TooManyFailures: the user, or the network address, has to wait after wrong codes in a row.
+            UserLocked: there were so many that only a backup code or an operator helps.
         """
         numeric = normalise_numeric(code)
         backup = hash_backup_code(self._codes_key, application, code)
@@ -192,10 +200,30 @@ class VerifyChallenge:
             case "not_accepted":
                 accepts = ", ".join(self._expect(reply).accepts(self._clock()))
                 raise InvalidInput(FieldFault("channel", f"{named} is not accepted; {accepts} are"))
+            case "held":
+                raise self._held(self._expect(reply), reply.wait)
             case "in_flight":
                 raise AttemptsInFlight("All attempts left are being checked right now.", retry_after=1)
             case _:
                 raise NotFound("challenge")
+
+    def _held(self, challenge: Challenge, wait: int | None) -> OtpError:
+        metrics.RATE_LIMITED.labels(FAILURES).inc()
+        accepts = [c for c in challenge.accepts(self._clock()) if c is Channel.BACKUP_CODE]
+        extra = {"accepts": accepts}
+        if wait is None:
+            return UserLocked(
+                "Too many wrong codes in a row: only a backup code, or an operator, lets this user in.",
+                extra=extra,
+            )
+        limits = self._failures
+        standing = Standing(FAILURES, limits.user, limits.longest_wait, 0, wait)
+        return TooManyFailures(
+            f"Too many wrong codes in a row. Try again in {wait} s.",
+            retry_after=wait,
+            extra=extra,
+            standings=[standing],
+        )
 
     def _expect(self, reply: Reply) -> Challenge:
         if reply.challenge is None:

@@ -9,6 +9,7 @@ from service.domain.links import LinkKind
 from service.edge import public_url
 from service.flows.start import StartRequest
 from service.flows.wait import mark
+from service.http import rate_limits
 from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas.challenges import (
     ChallengeView,
@@ -34,12 +35,13 @@ api = Blueprint("challenges", __name__)
     scope=Scope.CHALLENGES,
     body=StartChallengeRequest,
     answers={201: StartedChallengeView},
+    errors=(429,),
 )
 def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
     """Start a challenge: send a code, or fall back."""
     asked = call.body
     call.services.links.require_allowed(asked.return_url)
-    challenge, subject = call.services.start(
+    challenge, subject, standings = call.services.start(
         StartRequest(
             application=call.caller.application,
             user_id=asked.user_id,
@@ -65,7 +67,8 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
             locale=challenge.locale,
         )
         answer.body["challenge_url"] = public_url(call.services.core.settings) + path
-    return Answer(answer.body, 201, {**answer.headers, "Location": f"/v1/challenges/{challenge.id}"})
+    told = {**rate_limits.fields(standings), "Location": f"/v1/challenges/{challenge.id}"}
+    return Answer(answer.body, 201, {**answer.headers, **told})
 
 
 @endpoint(
@@ -102,14 +105,15 @@ def get_challenge(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.CHALLENGES,
     body=VerifyRequest,
     answers={200: VerifyView},
-    errors=(404, 409, 410),
+    errors=(404, 409, 410, 429),
 )
 def verify_challenge(call: Call[VerifyRequest]) -> Answer:
     """Check a code. A wrong one is an answer, not an error."""
     verdict = call.services.verify(
         call.caller.application, call.path["id"], call.body.code, call.body.channel
     )
-    return Answer(verdict_view(call.services, verdict))
+    left = rate_limits.attempts(verdict.challenge, call.services.core.clock())
+    return Answer(verdict_view(call.services, verdict), headers=rate_limits.fields([left]))
 
 
 @endpoint(
@@ -123,7 +127,11 @@ def verify_challenge(call: Call[VerifyRequest]) -> Answer:
 )
 def resend_challenge(call: Call[EmptyRequest]) -> Answer:
     """Send again by the present channel. Earlier codes stay valid."""
-    return _answer(call, *call.services.change.resend(call.caller.application, call.path["id"]))
+    challenge, subject = call.services.change.resend(call.caller.application, call.path["id"])
+    answer = _answer(call, challenge, subject)
+    core = call.services.core
+    left = rate_limits.sends(challenge, core.clock(), core.settings.limits.sends)
+    return Answer(answer.body, answer.status, {**answer.headers, **rate_limits.fields([left])})
 
 
 @endpoint(

@@ -22,7 +22,7 @@ from service.http.problems import domain_problem
 
 HEADER = "Idempotency-Key"
 _FORM = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')  # the draft's quoted string, or the bare word
-_KEPT_HEADERS = ("Content-Type", "Location")
+_KEPT_HEADERS = ("Content-Type", "Location")  # limits are as they were then, so they are not kept
 
 
 def once(services: Services, caller: ApiKey, raw: bytes, answer: Callable[[], Response]) -> Response:

@@ -24,6 +24,19 @@ _TAGS = {
 }
 _COMMON_ERRORS = (400, 401, 403, 413, 422, 503)
 _REF = "#/components/schemas/{model}"
+_LIMIT_HEADERS = {
+    "Retry-After": ("Seconds until it makes sense to try again", "integer", 30),
+    "RateLimit-Policy": (
+        "The limits that apply, with quota and window in seconds (draft-ietf-httpapi-ratelimit-headers)",
+        "string",
+        '"address";q=300;w=600',
+    ),
+    "RateLimit": (
+        "What is left of each, and seconds until all of it is there again",
+        "string",
+        '"address";r=299;t=2',
+    ),
+}
 
 
 @cache
@@ -72,6 +85,10 @@ def describe() -> dict[str, Any]:
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
                 }
             },
+            "headers": {
+                name: {"description": text, "schema": {"type": kind}, "example": example}
+                for name, (text, kind, example) in _LIMIT_HEADERS.items()
+            },
             "schemas": schemas["$defs"],
         },
     }
@@ -114,6 +131,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "description": HTTPStatus(status).phrase,
             "content": {CONTENT_TYPE: {"schema": _ref(Problem)}},
         }
+    if 429 in operation.errors:
+        for code in ("429", *map(str, operation.answers)):
+            names = [name for name in _LIMIT_HEADERS if code == "429" or name != "Retry-After"]
+            responses[code]["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     described["responses"] = responses
     return described
 

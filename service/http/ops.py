@@ -23,6 +23,8 @@ from service.http.schemas.ops import (
     DrillStopRequest,
     DrillsView,
     DrillView,
+    FraudClearRequest,
+    FraudView,
     HealthReport,
     IncidentsView,
     IncidentUpdateRequest,
@@ -43,6 +45,7 @@ from service.http.views import (
     mode_setting_view,
     readiness_view,
     stuck_user_view,
+    suspect_view,
 )
 
 MOST = 500  # entries of a list in one answer
@@ -286,6 +289,27 @@ def stop_drill(call: Call[DrillStopRequest]) -> Answer:
     return Answer(drill_view(*call.services.drills.get(call.path["id"])))
 
 
+@endpoint(api, "GET", "/v1/ops/fraud", scope=KeyScope.OPS, answers={200: FraudView})
+def list_suspects(call: Call[EmptyRequest]) -> Answer:
+    """List blocks of numbers in which toll fraud is suspected."""
+    return Answer(_suspects(call))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/ops/fraud/clear",
+    scope=KeyScope.OPS,
+    body=FraudClearRequest,
+    answers={200: FraudView},
+    errors=(404,),
+)
+def clear_suspect(call: Call[FraudClearRequest]) -> Answer:
+    """Send to a suspected block of numbers again."""
+    call.services.toll_fraud.clear(call.body.block, call.body.reason, who(call))
+    return Answer(_suspects(call))
+
+
 @endpoint(api, "GET", "/v1/ops/readiness", scope=KeyScope.OPS, answers={200: ReadinessView})
 def get_readiness(call: Call[EmptyRequest]) -> Answer:
     """Read how many users would get in if the primary provider died now."""
@@ -326,6 +350,10 @@ def _modes(call: Call[Any]) -> dict[str, object]:
         "mode": everybody.mode if everybody else Mode.AUTO,
         "settings": [mode_setting_view(setting) for setting in settings],
     }
+
+
+def _suspects(call: Call[Any]) -> dict[str, object]:
+    return {"suspects": [suspect_view(suspect) for suspect in call.services.toll_fraud.suspects()]}
 
 
 def _limit() -> int:

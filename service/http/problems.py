@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.domain.errors import FieldFault, InvalidInput, MalformedBody, OtpError
 from service.edge import status_of
+from service.http import rate_limits
 from service.telemetry import logs
 
 CONTENT_TYPE = "application/problem+json"
@@ -54,7 +55,9 @@ def domain_problem(error: OtpError) -> Response:
     status = status_of(error)
     if status >= 500:
         _log.error("request_failed", code=error.code)
-    return problem(status, error.code, error.detail, retry_after=error.retry_after, extra=extra)
+    answer = problem(status, error.code, error.detail, retry_after=error.retry_after, extra=extra)
+    answer.headers.update(rate_limits.fields(error.standings))
+    return answer
 
 
 def as_domain_error(error: ValidationError) -> OtpError:

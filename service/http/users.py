@@ -6,9 +6,11 @@ from flask import Blueprint
 
 from service.domain.api_keys import Scope
 from service.domain.contacts import Email, Phone
+from service.domain.errors import FieldFault, InvalidInput
 from service.domain.links import LinkKind
+from service.domain.toll_fraud import earns
 from service.edge import public_url
-from service.http.endpoint import Answer, Call, endpoint
+from service.http.endpoint import Answer, Call, endpoint, who
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.users import (
     BackupCodesView,
@@ -17,6 +19,8 @@ from service.http.schemas.users import (
     FactorsView,
     LinkRequest,
     LinkView,
+    UnlockRequest,
+    UnlockView,
 )
 from service.http.views import contacts_view, factors_view, time_view
 from service.i18n import negotiate
@@ -103,13 +107,28 @@ def put_contacts(call: Call[ContactsRequest]) -> Answer:
     """Set a user's contacts, verified by the application."""
     given: dict[str, Any] = {}
     if "phone" in call.body.model_fields_set:
-        given["phone"] = Phone.parse(call.body.phone) if call.body.phone is not None else None
+        given["phone"] = _phone(call.body.phone) if call.body.phone is not None else None
     if "email" in call.body.model_fields_set:
         given["email"] = Email.parse(call.body.email) if call.body.email is not None else None
     if call.body.locale is not None:
         given["locale"] = negotiate([call.body.locale])
     user = call.services.enroll.set_contacts(call.caller.application, call.path["user_id"], **given)
     return Answer(contacts_view(user))
+
+
+@endpoint(
+    api,
+    "POST",
+    "/v1/users/{user_id}/unlock",
+    scope=Scope.OPS,
+    body=UnlockRequest,
+    answers={200: UnlockView},
+    errors=(404,),
+)
+def unlock_user(call: Call[UnlockRequest]) -> Answer:
+    """Let a user begin anew after too many wrong codes."""
+    before = call.services.unlock(call.caller.application, call.path["user_id"], call.body.reason, who(call))
+    return Answer({"failures": before.number})
 
 
 @endpoint(
@@ -124,3 +143,10 @@ def forget_user(call: Call[EmptyRequest]) -> Answer:
     """Forget a user and everything enrolled."""
     call.services.enroll.forget(call.caller.application, call.path["user_id"])
     return Answer(None, 204)
+
+
+def _phone(text: str) -> Phone:
+    phone = Phone.parse(text)
+    if earns(phone):
+        raise InvalidInput(FieldFault("phone", "a premium-rate or shared-cost number gets no codes"))
+    return phone

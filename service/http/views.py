@@ -18,6 +18,8 @@ from service.domain.user import TotpFactor, User
 from service.domain.webhooks import Webhook
 from service.flows.verify import Verdict
 from service.i18n import join
+from service.store.blocks import Suspect
+from service.store.failures import FailuresInRow
 from service.store.health import Feed, OutboxEvent, RouteState
 from service.store.hook_queue import DeadLetter, DeliveryState
 
@@ -110,6 +112,16 @@ def factors_view(user: User) -> dict[str, Any]:
     }
 
 
+def failures_view(failures: FailuresInRow) -> dict[str, Any]:
+    """Wrong codes in a row."""
+    held = failures.held_until and not failures.locked
+    return {
+        "number": failures.number,
+        "held_until": time_view(failures.held_until) if held else None,
+        "locked": failures.locked,
+    }
+
+
 def readiness_view(readiness: Readiness) -> dict[str, Any]:
     """How many would get in without the primary provider."""
     return {
@@ -162,6 +174,16 @@ def drill_view(drill: Drill, tally: Tally) -> dict[str, Any]:
         "ended_at": time_view(drill.ended_at) if drill.ended_at else None,
         "ended_by": drill.ended_by,
         "report": report(tally)._asdict(),
+    }
+
+
+def suspect_view(suspect: Suspect) -> dict[str, Any]:
+    """A block of numbers in which toll fraud is suspected."""
+    return {
+        "block": suspect.block,
+        "country": suspect.country,
+        "since": time_view(suspect.since),
+        "until": time_view(suspect.until),
     }
 
 

@@ -10,6 +10,7 @@ from service.domain.challenge import Challenge, Subject
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
 from service.domain.events import Event
+from service.domain.limits import Failures
 from service.domain.user import User
 from service.store import keys
 from service.store.records import save_command
@@ -25,20 +26,25 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Reply(NamedTuple):
-    """What a script said: an outcome, the challenge as it is now and, where asked for, its user."""
+    """What a script said: an outcome, the challenge as it is now and, where asked for, its user.
+
+    `wait`: when it is `held`, seconds until the user may try again, `None` for good.
+    """
 
     outcome: str
     challenge: Challenge | None
     user: User | None = None
+    wait: int | None = None
 
 
 class ChallengeStore:
     """The challenges of all applications."""
 
-    def __init__(self, store: Store, sealer: Sealer, users: UserStore) -> None:
+    def __init__(self, store: Store, sealer: Sealer, users: UserStore, failures: Failures) -> None:
         self._store = store
         self._sealer = sealer
         self._users = users
+        self._failures = _as_arguments(failures)
 
     def seal(self, challenge_id: str, subject: Subject) -> str:
         """A subject, sealed for its challenge."""
@@ -142,9 +148,8 @@ class ChallengeStore:
 
     def settle(self, challenge_id: str, application: str, now: int, outcome: str, **details: object) -> Reply:
         """End a reserved attempt (`settle.lua`)."""
-        return self._run(
-            "settle", challenge_id, application, now, {"outcome": outcome, **details}, durable=False
-        )
+        told = {"outcome": outcome, **details}
+        return self._run("settle", challenge_id, application, now, told, durable=False)
 
     def claim_due(self, now: int, *, lease: int, limit: int) -> list[str]:
         """Ids of challenges that the worker must look at, taken for `lease` ms."""
@@ -190,6 +195,7 @@ class ChallengeStore:
                 "application": application,
                 "now": now,
                 "user_prefix": keys.user_prefix(partition),
+                "failures": self._failures,
                 **{name: value for name, value in details.items() if value is not None},
             }
         )
@@ -197,5 +203,18 @@ class ChallengeStore:
         (reply,) = self._store.batch([call(SCRIPTS[script], key_names, [argument])], durable=durable)
         outcome, raw, raw_user = (*reply, None, None)[:3]
         challenge = _decode(raw) if raw else None
+        if outcome == b"held":
+            return Reply("held", challenge, wait=-(-int(raw_user) // 1000) if raw_user else None)
         user = self._users.decode(challenge.user, raw_user) if challenge and raw_user else None
         return Reply(outcome.decode(), challenge, user)
+
+
+def _as_arguments(failures: Failures) -> Mapping[str, int]:
+    """How many wrong codes are borne, as `count_failure` in `lib.lua` reads it; times in ms."""
+    return {
+        "user": failures.user,
+        "address": failures.address,
+        "lock": failures.lock,
+        "first": failures.first_wait * 1000,
+        "longest": failures.longest_wait * 1000,
+    }

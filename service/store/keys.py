@@ -24,19 +24,21 @@ HEALTH_STATES = "otp:{health}:states"  # hash: route -> state
 HEALTH_KNOWLEDGE = "otp:{health}:knowledge"  # of the deciding worker
 HEALTH_DRILLS = "otp:{health}:drills"  # hash: id -> what came of a drill
 HEALTH_LEADER = "otp:{health}:leader"  # which worker decides
+HEALTH_SUSPECTS = "otp:{health}:suspects"  # hash: block of numbers -> what it is suspected of
 HEALTH_FEED = "otp:{health}:feed"  # what the provider's status page said last
 VENDOR_DUE = "otp:{health}:vendor"  # sorted set: ended challenges that the provider is to be told of, by when
 NOTICES_DUE = "otp:{health}:notices"  # sorted set: what users are to be told of, by when
 HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
 HOOK_WAITING = "otp:{hooks}:waiting"  # hash: receiver -> how many messages wait for it
 HOOK_ONCE = "otp:{hooks}:once"  # hash: receiver and what it is not to be told again yet -> until when (ms)
+EVERYBODY = "00everybody"  # in place of a keyed hash, of what is the whole installation's
 ALL = "otp:*"  # patterns, to look for keys
 ALL_USERS = "otp:{??}:u:*"
 RESTORED = "otp:restored"  # for a second, so that what was restored is waited for
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
 # Of the moment: no use to anybody who restores a backup.
-FLEETING = re.compile(r"otp:(\{health\}:(leader|probe:.*)|\{..\}:[si]:.*)")
+FLEETING = re.compile(r"otp:(\{health\}:(leader|probe:.*)|\{..\}:[siq]:.*)")
 _ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 
 
@@ -90,6 +92,36 @@ def ready(partition: str) -> str:
 def stuck(partition: str) -> str:
     """Sorted set: a partition's users without any fallback; `lib.lua` keeps it."""
     return f"otp:{{{partition}}}:stuck"
+
+
+def failures(user_key: str) -> str:
+    """Wrong codes of a user in a row; `lib.lua` keeps it, and one for each network address behind it."""
+    return f"otp:{{{user_key[:2]}}}:f:{user_key}"
+
+
+def rate(name: str, hashed: str) -> str:
+    """How much of a limit is used up, by the keyed hash of whose it is."""
+    return f"otp:{{{hashed[:2]}}}:q:{name}:{hashed}"
+
+
+def number_rate(number_hash: str, origin: str | None = None) -> str:
+    """How much of a phone number's limit is used up, altogether or from one network address."""
+    return f"otp:{{{number_hash[:2]}}}:q:number:{number_hash}{f':{origin}' if origin else ''}"
+
+
+def trusted(number_hash: str) -> str:
+    """A phone number has answered within the last months."""
+    return f"otp:{{{number_hash[:2]}}}:k:{number_hash}"
+
+
+def block_sends(block_hash: str) -> str:
+    """List: when the unanswered messages to a block of numbers were sent."""
+    return f"otp:{{{block_hash[:2]}}}:b:{block_hash}"
+
+
+def block_state(block_hash: str) -> str:
+    """Hash: until when toll fraud is suspected in a block of numbers."""
+    return f"otp:{{{block_hash[:2]}}}:y:{block_hash}"
 
 
 def challenge(challenge_id: str) -> str:

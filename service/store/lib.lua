@@ -43,11 +43,68 @@ local function save(key, id, c)
   return raw
 end
 
+-- Wrong codes in a row, of a user and of a user from one network address. Each a hash: n how many, t until
+-- when (ms) nothing is compared. They are in the challenge's slot: otp:{00}:
+local NEVER = 2 ^ 53
+local DAY = 86400000
+
+local function failures_of(keys, c)
+  local user = string.sub(keys.challenge, 1, 9) .. 'f:' .. c.u
+  return user, c.ip and (user .. ':' .. c.ip)
+end
+
+-- How long (ms) nothing that can be guessed is compared for a user; NEVER: until an operator says so.
+local function held_for(keys, c, now)
+  local user, origin = failures_of(keys, c)
+  local untils = tonumber(redis.call('HGET', user, 't') or '0')
+  if untils < NEVER and origin then untils = math.max(untils, tonumber(redis.call('HGET', origin, 't') or '0')) end
+  if untils >= NEVER then return NEVER end
+  return untils - now
+end
+
+-- Count a code as wrong before it is compared, so that racing guesses are all counted; `approve` takes it back.
+-- f: free tries by user and by address, then waits from first to longest (ms), at lock for good
+local function count_failure(keys, c, f, now)
+  local user, origin = failures_of(keys, c)
+  local function count(key, free, life)
+    local n = redis.call('HINCRBY', key, 'n', 1)
+    redis.call('PEXPIRE', key, life)
+    if n >= free then
+      redis.call('HSET', key, 't', string.format('%d', now + math.min(f.first * 2 ^ math.min(n - free, 40), f.longest)))
+    end
+    return n
+  end
+  if origin then count(origin, f.address, DAY) end
+  if count(user, f.user, 30 * DAY) >= f.lock then
+    redis.call('HSET', user, 't', string.format('%d', NEVER))
+    redis.call('PERSIST', user)
+  end
+end
+
+-- Nobody could say whether it was wrong.
+local function uncount_failure(keys, c)
+  local user, origin = failures_of(keys, c)
+  for _, key in ipairs({ user, origin }) do
+    if key and redis.call('HINCRBY', key, 'n', -1) <= 0 then redis.call('DEL', key) else redis.call('HDEL', key, 't') end
+  end
+end
+
+local function tell_if_locked(keys, c, f, now)
+  local user = failures_of(keys, c)
+  local n = tonumber(redis.call('HGET', user, 'n') or '0')
+  if n >= f.lock then
+    emit(keys.outbox, 'user.locked', now, cjson.encode({ application = c.a, user = c.u, failures = n }))
+  end
+end
+
 local function approve(keys, id, c, channel, now)
+  local user, origin = failures_of(keys, c)
+  redis.call('DEL', user)
+  if origin then redis.call('DEL', origin) end
   c.st, c.by, c.en, c.q = 'approved', channel, now, nil
   redis.call('ZREM', keys.due, id)
   emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n, started_at = c.at,
-    country = c.cc, sends = sends_of(c), verifications = has_verification(c) })
+    country = c.cc, block = c.px, sends = sends_of(c), verifications = has_verification(c) })
   return save(keys.challenge, id, c)
 end
 
@@ -57,7 +114,7 @@ local function lock_if_spent(keys, id, c, now)
     c.st, c.en, c.q = 'locked', now, nil
     redis.call('ZREM', keys.due, id)
     emit_challenge(keys.outbox, 'locked', now, id, c,
-      { attempts = c.n, country = c.cc, sends = sends_of(c), verifications = has_verification(c) })
+      { attempts = c.n, country = c.cc, block = c.px, sends = sends_of(c), verifications = has_verification(c) })
   end
 end
 

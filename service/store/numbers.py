@@ -3,14 +3,20 @@
 These are kept by number, not by user, so they live in slots of their own: a call of their own.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from service.domain.channels import Channel
 from service.domain.events import Event
+from service.domain.limits import NUMBER, PHONE, Rate, Standing
+from service.domain.toll_fraud import TRUSTED
 from service.store import keys
-from service.store.redis import SCRIPTS, Store
+from service.store.blocks import BlockStore, judged
+from service.store.connections import Command
+from service.store.limits import Limit, give_command, take_command, taken
+from service.store.redis import SCRIPTS, Store, call
 
 VERIFICATION_LIFE = 600_000  # ms that a Twilio verification lives
 SENDS_PER_VERIFICATION = 5
@@ -18,31 +24,146 @@ REPORT_MEMORY = 86_400_000  # ms during which a report that comes again is known
 CARRIER_MEMORY = 30 * 86_400_000  # ms; numbers are ported now and then
 
 
+class Wanted(NamedTuple):
+    """A message that is to be sent to a phone.
+
+    Attributes:
+        number: keyed hash of its number.
+        block: keyed hash of the block that is in.
+        origin: keyed hash of the network address that asked for it, where that is known.
+        channel: by what.
+        at: ms.
+        healthy: whether its route is.
+        told: what is said of the block if it is suspected.
+
+    """
+
+    number: str
+    block: str
+    origin: str | None
+    channel: Channel
+    at: int
+    healthy: bool
+    told: dict[str, Any]
+
+
 class Reservation(NamedTuple):
-    """Whether a send may be made: `ok`, `undeliverable` (and why) or `exhausted`."""
+    """Whether a message may be sent.
+
+    Attributes:
+        outcome: `ok`; `undeliverable` and why; `exhausted`: no more by this verification; `limited`: a limit
+            is reached; `suspected`: toll fraud is suspected in its block of numbers.
+        why: the provider's code.
+        carrier: who carries the number's messages, where known.
+        standing: where the number stands with the limit.
+        wait: seconds until there may be another.
+
+    """
 
     outcome: str
     why: str | None = None
     carrier: str | None = None
+    standing: Standing | None = None
+    wait: int = 0
 
 
 class NumberStore:
-    """What is remembered of phone numbers, by their keyed hash."""
+    """What is remembered of phone numbers, by their keyed hash.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Redis.
+        number: how many messages one number may get; half of it from one network address.
+        block: how many messages a block of numbers may get.
+        total: how many messages all numbers together may get.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        number: Rate | None = None,
+        block: Rate | None = None,
+        total: Rate | None = None,
+    ) -> None:
         self._store = store
+        self._number, self._block = number, block
+        self._total = Limit(PHONE, keys.EVERYBODY, total) if total is not None else None
+        self._blocks = BlockStore(store)
 
-    def reserve_send(self, number_key: str, channel: Channel) -> Reservation:
-        """Count a send before it is made, unless it would be in vain."""
-        reply = self._store.run(
-            SCRIPTS["reserve_send"],
-            [keys.number(number_key), keys.undeliverable(number_key, channel), keys.carrier(number_key)],
-            [SENDS_PER_VERIFICATION, VERIFICATION_LIFE],
-        )
-        outcome, *more = (part.decode() for part in reply)
-        if outcome == "ok":
-            return Reservation(outcome, carrier=more[0] if more else None)
-        return Reservation(outcome, *more)
+    def reserve_send(self, wanted: Wanted) -> Reservation:
+        """Count a message before it is sent, unless it would be in vain or there are too many.
+
+        The number's count, its block's and that of all are in slots of their own, so they are three commands
+        of one pipelined call. What one of them refuses, the others take back.
+        """
+        whole, part = self._rates(wanted)
+        commands = [
+            call(
+                SCRIPTS["reserve_send"],
+                [
+                    *(keys.number(wanted.number), keys.undeliverable(wanted.number, wanted.channel)),
+                    *(keys.carrier(wanted.number), keys.trusted(wanted.number)),
+                    *self._rate_names(wanted),
+                ],
+                [SENDS_PER_VERIFICATION, VERIFICATION_LIFE, wanted.at, *whole, *part],
+            ),
+            self._blocks.send_command(
+                wanted.block, wanted.at, self._block, healthy=wanted.healthy, told=wanted.told
+            ),
+        ]
+        if self._total is not None:
+            commands.append(take_command(self._total, wanted.at))
+        reserved, block_answer, *total = self._store.batch(commands)
+        judgement = judged(block_answer)
+        found = self._reservation(reserved)
+        granted = found.outcome == "ok"
+        if granted and judgement.outcome != "ok" and not reserved[2]:  # one that answered before is excepted
+            outcome = "suspected" if judgement.outcome == "suspected" else "limited"
+            found = Reservation(outcome, wait=judgement.wait)
+        elif granted and self._total is not None and not total[0][0]:
+            found = _limited(self._total, total[0])
+        if found.outcome != "ok":
+            sent = bool(total and total[0][0])
+            self._take_back(wanted, number=granted, block=judgement.outcome == "ok", total=sent)
+        return found
+
+    def send_failed(self, wanted: Wanted) -> None:
+        """A reserved send did not go out."""
+        self._take_back(wanted, number=True, block=True, total=True)
+
+    def _take_back(self, wanted: Wanted, *, number: bool, block: bool, total: bool) -> None:
+        commands: list[Command] = []
+        if number:
+            names = [keys.number(wanted.number), *self._rate_names(wanted)]
+            whole, part = self._rates(wanted)
+            commands.append(call(SCRIPTS["unsend"], names, [wanted.at, *whole, *part]))
+        if block:
+            commands.append(self._blocks.unsend_command(wanted.block, wanted.at, wanted.at, self._block))
+        if total and self._total is not None:
+            commands.append(give_command(self._total, wanted.at))
+        if commands:
+            self._store.batch(commands)
+
+    def _reservation(self, answer: Sequence[Any]) -> Reservation:
+        outcome, *more = answer
+        match outcome.decode():
+            case "ok":
+                return Reservation("ok", carrier=more[0].decode() or None)
+            case "limited" if self._number is not None:
+                return _limited(Limit(NUMBER, "", self._number), more[0])
+            case "undeliverable":
+                return Reservation("undeliverable", more[0].decode())
+            case other:
+                return Reservation(other)
+
+    def _rates(self, wanted: Wanted) -> tuple[tuple[int, int], tuple[int, int]]:
+        if self._number is None:
+            return (0, 0), (0, 0)
+        part = self._number.part()
+        window = self._number.window * 1000
+        return (self._number.limit, window), (part.limit if wanted.origin else 0, window)
+
+    def _rate_names(self, wanted: Wanted) -> list[str]:
+        return [keys.number_rate(wanted.number), keys.number_rate(wanted.number, wanted.origin or "-")]
 
     def send_accepted(self, number_key: str, verification: str, challenge_id: str) -> None:
         """A send went out for a challenge, as part of this verification."""
@@ -76,14 +197,23 @@ class NumberStore:
         )
         return bool(reply)
 
-    def send_failed(self, number_key: str) -> None:
-        """A reserved send did not go out."""
-        self._store.run(SCRIPTS["settle_send"], [keys.number(number_key)], ["", VERIFICATION_LIFE, ""])
-
     def remember_undeliverable(self, number_key: str, channel: Channel, code: str, seconds: int) -> None:
         """Do not try this number by this channel for a while."""
         self._store.batch([("SET", keys.undeliverable(number_key, channel), code, "EX", seconds)])
 
-    def verification_over(self, number_key: str) -> None:
-        """Twilio's verification of this number ended: the next send starts another."""
-        self._store.batch([("DEL", keys.number(number_key))])
+    def verification_over(self, number_key: str, *, answered: bool) -> None:
+        """Twilio's verification of this number ended: the next send starts another.
+
+        Args:
+            number_key: the number's keyed hash.
+            answered: by its right code, so that somebody has this phone.
+        """
+        commands: list[Command] = [("DEL", keys.number(number_key))]
+        if answered:
+            commands.append(("SET", keys.trusted(number_key), 1, "PX", TRUSTED))
+        self._store.batch(commands)
+
+
+def _limited(limit: Limit, answer: Sequence[int]) -> Reservation:
+    found = taken(limit, answer)
+    return Reservation("limited", standing=found.standing, wait=found.wait)

@@ -54,12 +54,10 @@ class Script:
     sha: str
 
 
-def load_script(name: str, *, with_lib: bool = False) -> Script:
-    """Read `NAME.lua` from beside this file, led by `lib.lua` where it uses that."""
+def load_script(name: str, shared: Sequence[str] = ()) -> Script:
+    """Read `NAME.lua` from beside this file, led by what it shares with others."""
     folder = files("service.store")
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    if with_lib:
-        text = (folder / "lib.lua").read_text("utf-8") + text
+    text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in (*shared, name))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -273,25 +271,31 @@ def _translated(error: Exception) -> Exception:
     return StoreUnavailable()
 
 
+# Each script, with what it shares with others.
 SCRIPTS = {
-    name: load_script(name, with_lib=name in {"verify", "settle", "transition", "report", "save_user"})
-    for name in (
-        "verify",
-        "settle",
-        "transition",
-        "claim_due",
-        "reserve_send",
-        "settle_send",
-        "idempotency",
-        "health_save",
-        "report",
-        "audited",
-        "save_user",
-        "hook_enqueue",
-        "hook_claim",
-        "hook_settle",
-        "hook_replay",
-    )
+    name: load_script(name, shared)
+    for name, shared in {
+        "verify": ["lib"],
+        "settle": ["lib"],
+        "transition": ["lib"],
+        "save_user": ["lib"],
+        "report": ["lib"],
+        "limit": ["rates"],
+        "give_back": ["rates"],
+        "reserve_send": ["rates"],
+        "unsend": ["rates"],
+        "settle_send": [],
+        "block_send": ["lib", "rates"],
+        "block_unsend": ["rates"],
+        "claim_due": [],
+        "idempotency": [],
+        "health_save": [],
+        "audited": [],
+        "hook_enqueue": [],
+        "hook_claim": [],
+        "hook_settle": [],
+        "hook_replay": [],
+    }.items()
 }
 
 

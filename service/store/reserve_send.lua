@@ -1,12 +1,25 @@
--- Count a send to a phone number before it is made: Twilio allows 5 per verification (60203).
--- KEYS: number (hash: n sends, v verification, c:ID per challenge), undeliverable, carrier
--- ARGV: sends allowed, life of a verification (ms)
--- Returns {'ok', carrier or nil}, {'undeliverable', why} or {'exhausted'}
+-- Count a send to a phone number before it is made: Twilio allows 5 per verification (60203), and we so many
+-- in a while.
+-- KEYS: number (hash: n sends, v verification, c:ID per challenge), undeliverable, carrier, trusted,
+--   rate of the number, rate of the number from one network address
+-- ARGV: sends allowed, life of a verification (ms), now (ms), then limit and window (ms) of both rates; 0: none
+-- Returns {'ok', carrier or '', trusted (1 or 0)}, {'undeliverable', why}, {'exhausted'} or
+--   {'limited', what `take` returns}
 
 local why = redis.call('GET', KEYS[2])
 if why then return { 'undeliverable', why } end
 if tonumber(redis.call('HGET', KEYS[1], 'n') or '0') >= tonumber(ARGV[1]) then return { 'exhausted' } end
+local now, limit, part = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
+if part > 0 then
+  local taken = take(KEYS[6], now, part, tonumber(ARGV[7]))
+  if taken[1] == 0 then return { 'limited', taken } end
+end
+if limit > 0 then
+  local taken = take(KEYS[5], now, limit, tonumber(ARGV[5]))
+  if taken[1] == 0 then
+    if part > 0 then give(KEYS[6], now, part, tonumber(ARGV[7])) end
+    return { 'limited', taken }
+  end
+end
 if redis.call('HINCRBY', KEYS[1], 'n', 1) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-local carrier = redis.call('GET', KEYS[3])
-if carrier then return { 'ok', carrier } end
-return { 'ok' }
+return { 'ok', redis.call('GET', KEYS[3]) or '', redis.call('EXISTS', KEYS[4]) }

@@ -1,11 +1,7 @@
--- After a send: note its verification, or give the count back.
+-- After a send that went out: note its verification.
 -- KEYS: number (hash: n sends, v verification, c:ID per challenge that waits for it)
--- ARGV: verification ('': the send failed), life of a verification (ms), challenge
+-- ARGV: verification, life of a verification (ms), challenge
 
-if ARGV[1] == '' then
-  if redis.call('HINCRBY', KEYS[1], 'n', -1) <= 0 then redis.call('DEL', KEYS[1]) end
-  return 0
-end
 local known = redis.call('HGET', KEYS[1], 'v')
 if known ~= ARGV[1] then
   if known then

@@ -63,6 +63,22 @@ class UserStore:
         """The keyed hash that stands for a phone number."""
         return keys.keyed_hash(self._name_key, "number", e164)
 
+    def block_key(self, block: str) -> str:
+        """The keyed hash that stands for a block of phone numbers."""
+        return keys.keyed_hash(self._name_key, "block", block)
+
+    def address_key(self, address: str) -> str:
+        """The keyed hash that stands for an e-mail address."""
+        return keys.keyed_hash(self._name_key, "mail", address.lower())
+
+    def origin_key(self, network: str) -> str:
+        """The keyed hash that stands for a network address."""
+        return keys.keyed_hash(self._name_key, "origin", network)
+
+    def application_key(self, application: str) -> str:
+        """The keyed hash that stands for an application."""
+        return keys.keyed_hash(self._name_key, "application", application)
+
     def load_command(self, user_key: str) -> Command:
         """The command whose answer `decode` reads."""
         return ("GET", keys.user(user_key))

@@ -5,7 +5,9 @@
 --   email   true when the code is the one mailed;  phone  true when it is our own code sent by phone
 --   backup  hash of the code when it has the form of a backup code
 --   totp    true when it has the form of a TOTP code;  provider  true when it has that of a provider's
+--   failures  how many wrong codes in a row are borne: see `count_failure`
 -- Returns {outcome, challenge, user}: missing | ended | not_accepted | in_flight | approved | wrong |
+--   held (too many wrong codes in a row; third is for how long (ms), or '' for good) |
 --   reserved (the attempt is counted; compare, then call settle.lua)
 
 local a = cjson.decode(ARGV[1])
@@ -32,6 +34,16 @@ if c.n >= c.m then
   c.q = nil
   lock_if_spent(keys, a.id, c, a.now)
   return { 'ended', save(keys.challenge, a.id, c) }
+end
+-- A backup code can't be guessed (80 bits), so that nobody is locked out who has one.
+local wait = held_for(keys, c, a.now)
+if wait > 0 then
+  if not (a.backup and open.backup_code) then
+    return { 'held', raw, wait >= NEVER and '' or string.format('%d', wait) }
+  end
+  open = { backup_code = open.backup_code }
+else
+  count_failure(keys, c, a.failures, a.now)
 end
 c.n = c.n + 1
 
@@ -62,4 +74,5 @@ end
 
 lock_if_spent(keys, a.id, c, a.now)
 emit_challenge(keys.outbox, 'wrong_code', a.now, a.id, c, { attempts = c.n })
+tell_if_locked(keys, c, a.failures, a.now)
 return { 'wrong', save(keys.challenge, a.id, c) }

@@ -26,6 +26,13 @@ SEND_FAILURES = Counter(
     "Failed sends, though the user may have got in another way.",
     ["provider", "channel", "failure_class", "code"],
 )
+REFUSED_SENDS = Counter(
+    "otp_refused_sends_total", "Messages that were not sent by our own decision.", ["channel", "why"]
+)
+RATE_LIMITED = Counter("otp_rate_limited_total", "Requests that a limit refused.", ["limit"])
+FRAUD_SUSPECTED = Counter(
+    "otp_fraud_suspected_total", "Blocks of numbers in which toll fraud was suspected.", ["country"]
+)
 SEND_SECONDS = Histogram(
     "otp_send_seconds",
     "How long a provider took to answer a send.",

@@ -14,9 +14,12 @@ from service.domain.errors import (
     InvalidInput,
     NoOtherChannel,
     NothingToResend,
+    RateLimited,
     ResendTooSoon,
     SendsExhausted,
     StateConflict,
+    TooManyFailures,
+    UserLocked,
 )
 from service.domain.failures import Reason
 from service.domain.links import LinkKind
@@ -68,6 +71,9 @@ SAID = {
     "resend_too_soon": N_("Please wait a little before asking for another message."),
     "sends_exhausted": N_("No more messages can be sent. Use a code that arrived, or another way."),
     "check_unavailable": N_("We can't check that code right now. Try again in a moment, or use another way."),
+    "too_many_failures": N_("Too many wrong codes. Wait a little and try again, or use a backup code."),
+    "user_locked": N_("Too many wrong codes. Use a backup code, or contact support."),
+    "rate_limited": N_("Please wait a little before asking for another message."),
     "attempts_in_flight": N_("Your code is being checked. Try again in a moment."),
     "no_other_channel": N_("There is no other way right now."),
     "state_conflict": N_("Something changed meanwhile. Look, and try again."),
@@ -75,6 +81,9 @@ SAID = {
 _SAYABLE = (
     ResendTooSoon,
     SendsExhausted,
+    RateLimited,
+    TooManyFailures,
+    UserLocked,
     CheckUnavailable,
     AttemptsInFlight,
     NoOtherChannel,

@@ -82,6 +82,7 @@ def _decide(services: Services, stopping: Event) -> None:
         services.incidents.note,
         services.tell_webhooks.note,
         services.alerts.note,
+        services.toll_fraud.note,
     )
     while not stopping.wait(DECIDE_PAUSE):
         try:

@@ -4,6 +4,7 @@ from service.domain.alerts import (
     ROUTES_SHOWN,
     account_alert,
     drill_alert,
+    fraud_alert,
     incident_alert,
     is_worth_it,
     mode_alert,
@@ -29,7 +30,7 @@ def told(incident, kind="incident.opened", now=5 * MINUTE, **options):
 
 
 def test_what_is_worth_one():
-    failed = {"provider": "smtp", "failure_class": "account", "remembered": False}
+    failed = {"provider": "smtp", "failure_class": "account", "code": "20003", "remembered": False}
     worth = [
         ("incident.opened", {}),
         ("incident.resolved", {}),
@@ -38,6 +39,8 @@ def test_what_is_worth_one():
         ("mode.changed", {}),
         ("drill.finished", {"stopped_by": "safety"}),
         ("challenge.send_failed", failed),
+        ("challenge.send_failed", {**failed, "failure_class": "recipient", "code": "60410"}),
+        ("fraud.suspected", {}),
     ]
     assert all(is_worth_it(*one) for one in worth)
     needless = [
@@ -136,4 +139,17 @@ def test_the_others_in_words():
     assert account.key == topic("challenge.send_failed", failed)
     assert "sms-down.md" in account.body
     assert "email-down.md" in account_alert({**failed, "provider": "smtp"}, 0, base=None).body
+    suspected = {
+        "provider": "twilio_verify",
+        "channel": "sms",
+        "country": "+44",
+        "block": "+447911",
+        "sends": 20,
+    }
+    fraud = fraud_alert(suspected, 0, base=None)
+    assert fraud.key == topic("fraud.suspected", suspected) == "fraud/+44"
+    assert "20 messages to numbers that begin with +447911" in fraud.body
+    guarded = {**failed, "country": "+44", "code": "60410"}
+    assert fraud_alert(guarded, 0, base=None).key == topic("challenge.send_failed", guarded) == fraud.key
+    assert (ROOT / fraud.body.rpartition("Runbook: ")[2]).is_file()
     assert "dr_1" in drill_alert({"id": "dr_1"}, 0, base=None).title

@@ -6,12 +6,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from service.domain.challenge import COOL_DOWN, MAX_ATTEMPTS, Challenge, Entry, Switch, proven_by, why_not
+from service.domain.challenge import Challenge, Entry, Switch, proven_by, why_not
 from service.domain.channels import TRAITS, Channel, reaches
 from service.domain.errors import ChallengeEnded
 from service.domain.failures import Reason
+from service.domain.limits import Limits
 
 LIFE = 600_000
+COOL_DOWN, MAX_ATTEMPTS = Limits().cool_down, Limits().attempts
 MOVING = [reason for reason in Reason if reason.moves_on]
 
 
@@ -68,7 +70,7 @@ class Life(RuleBasedStateMachine):
     )
     def send(self, channel, reason, failure, maybe_sent):
         before = self.challenge
-        self.challenge = before.sending(channel, reason, self.now)
+        self.challenge = before.sending(channel, reason, self.now, COOL_DOWN)
         assert self.challenge.sends == before.sends + 1
         assert self.challenge.resend_at == self.now + COOL_DOWN[min(before.sends, 2)]
         moved = before.channel is not None and before.channel != channel and reason is not None
@@ -150,7 +152,7 @@ def test_it_expires_by_itself():
 def test_cool_downs_are_30_60_120_seconds():
     c, waits = challenge(), []
     for _ in range(5):
-        c = c.sending(Channel.SMS, None, 0)
+        c = c.sending(Channel.SMS, None, 0, COOL_DOWN)
         waits.append(c.resend_at // 1000)
     assert waits == [30, 60, 120, 120, 120]
 
@@ -166,7 +168,7 @@ def test_a_transition_is_put_on_top_of_attempts_but_not_of_other_transitions():
     assert onto.entry(Channel.SMS).state == "sent"
     assert c.rebased(moved) is None
     assert c.rebased(c.canceled(9)) is None
-    assert c.rebased(c.sending(Channel.SMS, None, 9)) is None
+    assert c.rebased(c.sending(Channel.SMS, None, 9, COOL_DOWN)) is None
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,10 @@ def test_letters_are_well_made(locale, about):
     from service.channels.email.change import ChangeNotices
     from service.channels.email.code import Email
     from service.channels.email.letters import Letters
+    from service.channels.email.mailboxes import Mailboxes
     from service.domain.challenge import Subject
     from service.domain.contacts import Email as Address
+    from service.store.limits import LimitStore
 
     taken = []
 
@@ -168,7 +170,8 @@ def test_letters_are_well_made(locale, about):
     if about == "code":
         subject = Subject("zoe", email=Address("zoe@x.example"), client_ip="203.0.113.7")
         job = SendJob("ch_1", "default", subject, locale, 3.0, now, now + 600_000)
-        Email(Mailer(), letters_, codes_key=b"k" * 32).send(job)
+        unlimited = Mailboxes(LimitStore(None), str, each=None, total=None)
+        Email(Mailer(), letters_, unlimited, codes_key=b"k" * 32).send(job)
     else:
         ChangeNotices(Mailer(), letters_).send(
             "backup_code.used", Address("zoe@x.example"), locale, at=now, now=now, codes_left=2

@@ -116,7 +116,7 @@ def test_country_down(follow, api, sandbox, people):
 
 
 def test_sms_down(follow, api, sandbox, people):
-    """Last in this file: every route is open by now."""
+    """After those with traffic elsewhere: every route is open by now."""
     incident = begin_incident(api, sandbox, people, lambda index: f"+1415777{index:04d}")
     wait_until(lambda: api("GET", f"/v1/ops/incidents/{incident}").json()["impact"] == "major")
     said = follow("sms-down.md", INCIDENT=incident)
@@ -128,3 +128,20 @@ def test_sms_down(follow, api, sandbox, people):
         for i in public["incidents"]
         for u in i["incident_updates"]
     )
+
+
+def test_toll_fraud(follow, api, stack, people):
+    block = "+44791155"
+    for index in range(20):
+        api.start(people().id, phone=f"{block}{index:04d}")
+    (sends,) = stack.redis().scan_iter("otp:*:b:*")
+    for place, at in enumerate(stack.redis().lrange(sends, 0, -1)):  # time enough to answer has passed
+        stack.redis().lset(sends, place, int(at) - 91_000)
+    person = people()
+    switched = api.start(person.id, phone=f"{block}9999", email=person.email)
+    assert switched["channels"][0]["reason"] == "fraud_suspected"
+    wait_until(lambda: api("GET", "/v1/ops/fraud").json()["suspects"])
+    said = follow("toll-fraud.md", BLOCK=block)
+    assert f"Messages are sent to {block}… again." in said
+    assert said.rstrip().endswith("No toll fraud is suspected.")
+    assert api.start(people().id, phone=f"{block}9998")["channel"] == "sms"

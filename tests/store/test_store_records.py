@@ -16,9 +16,10 @@ from service.domain.codes import derive_code
 from service.domain.contacts import Email, Phone
 from service.domain.errors import StoreUnavailable
 from service.domain.events import Event
+from service.domain.toll_fraud import block_of
 from service.flows.start import StartRequest
 from service.store import keys
-from service.store.numbers import NumberStore
+from service.store.numbers import NumberStore, Wanted
 from service.store.redis import SCRIPTS, connect
 
 ACCEPTING = (Entry(Channel.EMAIL, "sent", opened=True), Entry(Channel.TOTP, "ready", opened=True))
@@ -199,7 +200,7 @@ def test_another_application_has_no_such_challenge(services, challenge, clock):
     reply = services.challenges.verify(
         known.id, "other", clock(), named=None, candidates=candidates, durable=False
     )
-    assert reply == ("missing", None, None)
+    assert reply == ("missing", None, None, None)
     assert services.challenges.settle(known.id, "other", clock(), "wrong").outcome == "missing"
     assert services.challenges.get(known.id, "other") is None
     assert services.challenges.get(known.id, "default").attempts == 0
@@ -247,26 +248,34 @@ def test_what_is_due_is_claimed_by_one_and_due_again_after_the_lease(services, c
 # Numbers
 
 
-def test_five_sends_a_verification(services, core):
-    numbers, number = NumberStore(core.store), services.enroll._users.number_key("+14155550123")
-    assert [numbers.reserve_send(number, Channel.SMS).outcome for _ in range(6)] == ["ok"] * 5 + ["exhausted"]
-    numbers.send_failed(number)
-    assert numbers.reserve_send(number, Channel.SMS).outcome == "ok"
-    numbers.verification_over(number)
-    assert numbers.reserve_send(number, Channel.SMS).outcome == "ok"
+def wanted(users, clock, e164="+14155550123", channel=Channel.SMS):
+    phone = Phone.parse(e164)
+    block = users.block_key(block_of(phone))
+    told = {"provider": "twilio_verify", "channel": channel, "country": "+1", "block": block_of(phone)}
+    return Wanted(users.number_key(e164), block, None, channel, clock(), True, told)
 
 
-def test_racing_sends_to_one_number_are_five(services, core):
-    numbers, number = NumberStore(core.store), services.enroll._users.number_key("+14155550123")
-    outcomes = race(20, lambda _n: numbers.reserve_send(number, Channel.SMS).outcome)
+def test_five_sends_a_verification(core, clock):
+    numbers, send = NumberStore(core.store), wanted(core.users, clock)
+    assert [numbers.reserve_send(send).outcome for _ in range(6)] == ["ok"] * 5 + ["exhausted"]
+    numbers.send_failed(send)
+    assert numbers.reserve_send(send).outcome == "ok"
+    numbers.verification_over(send.number, answered=False)
+    assert numbers.reserve_send(send).outcome == "ok"
+
+
+def test_racing_sends_to_one_number_are_five(core, clock):
+    numbers, send = NumberStore(core.store), wanted(core.users, clock)
+    outcomes = race(20, lambda _n: numbers.reserve_send(send).outcome)
     assert outcomes.count("ok") == 5
 
 
-def test_an_undeliverable_number_is_remembered_by_channel(services, core, redis):
-    numbers, number = NumberStore(core.store), services.enroll._users.number_key("+14155550123")
+def test_an_undeliverable_number_is_remembered_by_channel(core, redis, clock):
+    numbers, send = NumberStore(core.store), wanted(core.users, clock)
+    number = send.number
     numbers.remember_undeliverable(number, Channel.SMS, "60205", 86_400)
-    assert numbers.reserve_send(number, Channel.SMS)[:2] == ("undeliverable", "60205")
-    assert numbers.reserve_send(number, Channel.VOICE).outcome == "ok"
+    assert numbers.reserve_send(send)[:2] == ("undeliverable", "60205")
+    assert numbers.reserve_send(send._replace(channel=Channel.VOICE)).outcome == "ok"
     assert 86_000 < redis.ttl(keys.undeliverable(number, "sms")) <= 86_400
 
 
@@ -339,7 +348,7 @@ def test_what_must_go_goes(services, challenge, redis, clock):
 
 def test_round_trips(services, challenge, counted, clock):
     app, codes = enroll(services, clock)
-    for name in ("verify", "settle", "transition"):
+    for name in ("verify", "settle", "transition", "limit"):
         services.core.store.client.script_load(SCRIPTS[name].text)
     known = challenge()
     counted.count = 0
@@ -354,7 +363,7 @@ def test_round_trips(services, challenge, counted, clock):
     assert _verify(services, known.id, app.at(clock() // 1000)) == "approved"
     assert counted.count == 2
     counted.count = 0
-    started, _ = services.start(StartRequest(application="default", user_id="u"))
+    started, *_ = services.start(StartRequest(application="default", user_id="u"))
     assert started.channel == Channel.TOTP
     assert counted.count == 2
 

@@ -4,6 +4,7 @@ from email.message import EmailMessage
 
 from service.channels.base import Receipt, SendJob
 from service.channels.email.letters import Letters
+from service.channels.email.mailboxes import Mailboxes
 from service.domain.channels import Channel
 from service.domain.codes import derive_code
 from service.domain.contacts import Email as EmailAddress
@@ -19,9 +20,12 @@ class Email:
 
     channel = Channel.EMAIL
 
-    def __init__(self, mailer: SmtpMailer, letters: Letters, *, codes_key: bytes) -> None:
+    def __init__(
+        self, mailer: SmtpMailer, letters: Letters, mailboxes: Mailboxes, *, codes_key: bytes
+    ) -> None:
         self._mailer = mailer
         self._letters = letters
+        self._mailboxes = mailboxes
         self._codes_key = codes_key
 
     def send(self, job: SendJob) -> Receipt:
@@ -29,6 +33,7 @@ class Email:
         address = job.subject.email
         if address is None:
             raise SendFailure(FailureClass.RECIPIENT, Reason.UNDELIVERABLE, "no_address")
+        self._mailboxes.take(address, job.origin, job.now)
         code = derive_code(self._codes_key, job.challenge_id, CODE_FAMILY)
         self._mailer.send(self.compose(job, address, code), deadline=job.deadline)
         return Receipt(None, own_code=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 
+from service.domain.health.crowd import Crowd
 from service.domain.health.route import Admission, Desk, Route, Transition
 from service.domain.health.silence import ALTERNATIVES, THRESHOLD
 
@@ -21,7 +22,7 @@ class Monitor:
     def __init__(self, routes: Iterable[Route] = (), *, now: float | None = None) -> None:
         self._desks = {route.name: Desk(route) for route in routes}
         self._ticked = now
-        self._pools: dict[str, list[float]] = {}
+        self._crowds: dict[str, Crowd] = {}
 
     @property
     def now(self) -> float:
@@ -39,6 +40,10 @@ class Monitor:
         if desk is None:
             desk = self._desks[name] = Desk(Route(name))
         return desk.route
+
+    def crowd(self, name: str) -> Crowd:
+        """The latest sends of a route, by the blocks of numbers that they went to."""
+        return self._crowds.setdefault(name, Crowd())
 
     def admit(self, name: str, at: float, send_id: str) -> Admission:
         """Whether a send on a route may be made."""

@@ -40,6 +40,11 @@ class Route(Struct):
     evidence: float = 0.0  # the statistic at the last tick
     undelivered: int = 0  # reports since the last transition
 
+    @property
+    def closed(self) -> bool:
+        """Whether all is as usual."""
+        return self.breaker.state == "closed"
+
     def admit(self, at: float, send_id: str) -> Admission:
         """Whether a send may be made: as usual, as a probe, or not."""
         match self.breaker.state:
@@ -91,10 +96,14 @@ class Route(Struct):
         if self.breaker.state != "open":
             self.silence.failed(sent_at)
 
-    def censored(self, at: float, sent_at: float) -> None:
-        """The user answered by another channel; those of a probe are prompted to."""
+    def censored(self, at: float, sent_at: float, *, tells: bool = True) -> None:
+        """Nothing more will be heard of a send: its user answered by another channel.
+
+        That tells something of the route, unless its user was prompted to, as of a probe, or is none.
+        """
         if self.breaker.state != "open":
-            self.silence.censored(sent_at, at - sent_at if self.breaker.state == "closed" else None)
+            told = tells and self.breaker.state == "closed"
+            self.silence.censored(sent_at, at - sent_at if told else None)
 
     def tick(self, at: float, terms: Terms) -> list[Transition]:
         """Let time pass: half-open when the wait is over, settle what matured, weigh what is open."""

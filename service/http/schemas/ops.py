@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from service.domain.drills import EndedBy, Kind
 from service.domain.mode import Mode
@@ -55,6 +55,32 @@ class ModeView(AnswerModel):
 
     mode: Mode
     settings: list[ModeSettingView]
+
+
+class FraudClearRequest(RequestModel):
+    """A block of numbers that is none of a fraudster's."""
+
+    block: Annotated[
+        str,
+        StringConstraints(pattern=r"^\+[0-9]{1,15}$"),
+        Field(description="As `/v1/ops/fraud` lists it", examples=["+1415555"]),
+    ]
+    reason: Sentence
+
+
+class SuspectView(AnswerModel):
+    """A block of numbers that nothing is sent to for a while."""
+
+    block: str
+    country: str
+    since: Time
+    until: Time
+
+
+class FraudView(AnswerModel):
+    """Blocks of numbers in which toll fraud is suspected now, newest first."""
+
+    suspects: list[SuspectView]
 
 
 def _hyphens(text: Any) -> Any:

@@ -13,10 +13,23 @@ from service.http.schemas.common import (
     PhoneText,
     RequestModel,
     ReturnUrl,
+    Sentence,
     Short,
     Time,
     UserId,
 )
+
+
+class UnlockRequest(RequestModel):
+    """Why somebody may begin anew after too many wrong codes."""
+
+    reason: Sentence
+
+
+class UnlockView(AnswerModel):
+    """What was forgotten."""
+
+    failures: Annotated[int, Field(description="Wrong codes in a row")]
 
 
 class EnrollRequest(RequestModel):

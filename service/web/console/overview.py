@@ -67,6 +67,7 @@ def overview(operator: Operator) -> Response:
             "narrower": sum(setting.scope != Scope() for setting in settings),
             "incidents": [i for i in services().incidents.all() if not i.resolved_at],
             "drill": services().drills.running(),
+            "suspects": services().toll_fraud.suspects(),
             "readiness": readiness,
             "spans": SPANS,
             "hours": hours,

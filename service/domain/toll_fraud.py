@@ -1,0 +1,85 @@
+"""Toll fraud: messages asked for so that somebody earns by them (SMS pumping).
+
+Three guards. Numbers whose calls are shared revenue, and countries nobody serves, get no message. A block of
+numbers gets so many messages in a while and no more (`Limits.prefix`). And pumping never converts: a block is
+suspected once so many messages to it have matured without anybody there getting in, though the route is
+healthy; then its users are asked for another factor, those excepted whose number has answered before.
+In an outage nothing converts either, but then the route opens first: it needs fewer matured sends than this.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from service.domain.contacts import Phone
+from service.domain.text import is_calling_code
+
+BLOCK_DIGITS = 4  # left off a number: what is sold to one customer is mostly blocks of 10 000
+SUSPECT_AFTER = 20  # matured sends that nobody answered; the silence test opens a route within 15
+EACH_CONVERSION = 10  # sends that one approval speaks for: below a tenth is no login flow's conversion
+MATURE = 90_000  # ms, as for the silence test
+REMEMBERED = 3_600_000  # ms that an unanswered send counts
+SUSPECTED = 3_600_000  # ms the first time; twice as long each time it comes again within a day
+SUSPECTED_AT_MOST = 12 * 3_600_000  # ms, which is how long Twilio's Fraud Guard blocks a prefix
+TRUSTED = 90 * 86_400_000  # ms that a number which answered is excepted from suspicion
+
+_EARNING = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.UAN,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.PAGER,
+    }
+)
+_PREMIUM_CODE = 979  # International Premium Rate Service (ITU-T E.164.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The countries that messages are sent to. `None`: all.
+
+    Countries are regions (`US`) or calling codes (`+49`): `+1` is 25 countries, some of them dear.
+    """
+
+    countries: frozenset[str] | None = field(default=None)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """Read `US, CA, +49`; nothing means all.
+
+        Raises:
+            ValueError: one is neither a region nor a calling code.
+        """
+        names = [part.strip().upper() for part in (text or "").split(",") if part.strip()]
+        for name in names:
+            if not is_calling_code(name) and name not in phonenumbers.SUPPORTED_REGIONS:
+                raise ValueError(f"expected regions such as US or calling codes such as +49; got {name[:8]}")
+        return cls(frozenset(names) or None)
+
+    def takes(self, phone: Phone) -> bool:
+        """Whether messages may be sent to a number."""
+        number = phonenumbers.parse(phone.e164)
+        if earns(phone, number):
+            return False
+        if self.countries is None or phone.calling_code in self.countries:
+            return True
+        # Of numbers that no plan has yet, the region that the calling code is mostly for.
+        mostly = phonenumbers.region_code_for_country_code(int(phone.calling_code))
+        return (phonenumbers.region_code_for_number(number) or mostly) in self.countries
+
+
+EVERYWHERE = Served()
+
+
+def earns(phone: Phone, number: phonenumbers.PhoneNumber | None = None) -> bool:
+    """Whether somebody is paid for what is sent to a number: premium rate, shared cost and the like."""
+    number = number or phonenumbers.parse(phone.e164)
+    return number.country_code == _PREMIUM_CODE or phonenumbers.number_type(number) in _EARNING
+
+
+def block_of(phone: Phone) -> str:
+    """The block that a number is in: `+1415555` for `+14155550123`."""
+    return phone.e164[: max(len(phone.calling_code), len(phone.e164) - BLOCK_DIGITS)]
