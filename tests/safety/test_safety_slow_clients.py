@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from service.runtime.connection import ANSWER, BODY, HEAD
+from service.store.changes import MOST_WAITERS
 from tests.support.stack import API_KEY, running, wait_until
 
 GRACE = 4.0  # seconds; this machine does other things too
@@ -221,3 +222,29 @@ def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(stack):
         began = time.monotonic()
         assert client.recv(100) == b""
         assert HEAD - 1 < time.monotonic() - began < HEAD + GRACE
+
+
+def test_one_challenge_does_not_hold_every_connection(stack):
+    """Who has a link to one may ask for its changes as often as there are sockets."""
+    held = stack.api.start("many", email="many@mail.example", channels=["email"])
+    question = (
+        f"GET /v1/challenges/{held['id']}?wait=60 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer {API_KEY}\r\n\r\n"
+    ).encode()
+    waiting = []
+    for _ in range(MOST_WAITERS + 20):
+        client = socket.create_connection(("127.0.0.1", stack.port), timeout=5)
+        client.sendall(question)
+        waiting.append(client)
+
+    def answered():
+        return len(select.select(waiting, [], [], 0)[0])
+
+    wait_until(lambda: answered() == 20)  # the others wait on
+    stack.api("POST", f"/v1/challenges/{held['id']}/cancel", {})
+    wait_until(lambda: answered() == len(waiting))
+    told = [client.recv(65536) for client in waiting]
+    assert all(heard.startswith(b"HTTP/1.1 200") for heard in told)
+    assert sum(b'"status":"canceled"' in heard for heard in told) == MOST_WAITERS
+    for client in waiting:
+        client.close()
