@@ -66,8 +66,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    for name, value in current_app.extensions["otp-headers"].items():
-        response.headers.setdefault(name, value)
+    headers.complete(response.headers, current_app.extensions["otp-headers"])
     # The route's template, never the path: paths hold user ids.
     route = request.url_rule.rule if request.url_rule is not None else "-"
     seconds = time.monotonic() - g.started

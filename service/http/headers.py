@@ -4,6 +4,10 @@ Pages have their own (`service/web/pages.py`): they load a style sheet and a scr
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # gunicorn's master reads this file, before gevent has patched anything
+    from werkzeug.datastructures import Headers
 
 HSTS_SECONDS = 365 * 24 * 3600
 
@@ -29,3 +33,9 @@ def defaults(public_url: str | None) -> Mapping[str, str]:
     if (public_url or "").startswith("https://"):
         return {**DEFAULTS, "Strict-Transport-Security": f"max-age={HSTS_SECONDS}"}
     return DEFAULTS
+
+
+def complete(headers: "Headers", defaults: Mapping[str, str]) -> None:
+    """Add those that are not there. At once: `setdefault` looks through all of them for each."""
+    there = {name.lower() for name, _ in headers}
+    headers.extend([(name, value) for name, value in defaults.items() if name.lower() not in there])
