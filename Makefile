@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lab lint types layers openapi messages locks demo clean
+.PHONY: help serve test lab lint types layers openapi messages locks audit demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ messages: $(INSTALLED) ## bring the message catalogues up to the code
 locks: $(INSTALLED) ## resolve the locked dependencies anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --extra otel --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+audit: $(INSTALLED) ## known vulnerabilities in what is locked, if the package registry knows of any
+	@$(BIN)/python .ci/audit.py
 
 clean: ## remove what was installed and made, the data folder excepted
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

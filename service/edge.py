@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from flask import request
+from flask import abort, request
 
 from service.domain import errors
 from service.domain.errors import OtpError
@@ -67,5 +67,12 @@ def _proxies(text: str | None) -> TrustedProxies:
 
 
 def public_url(settings: Settings) -> str:
-    """Where users reach this service; unless set, as this caller does."""
-    return settings.public_url or request.host_url.rstrip("/")
+    """Where users reach this service; unless set (in development), as this caller does.
+
+    A `Host` that is none is refused (400), for no link could be made with it.
+    """
+    if settings.public_url:
+        return settings.public_url
+    if not request.host:
+        abort(400)
+    return request.host_url.rstrip("/")

@@ -189,7 +189,9 @@ def _running() -> Iterator[_Service]:
         command = [sys.executable, "-m", "service.cli.main", "serve", "--json"]
         with (
             log_path.open("wb") as log,
-            subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log) as process,  # noqa: S603
+            subprocess.Popen(  # noqa: S603 - ourselves, no shell
+                command, env=env, stdout=subprocess.PIPE, stderr=log
+            ) as process,
         ):
             try:
                 line = process.stdout.readline() if process.stdout else b""

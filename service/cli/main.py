@@ -429,6 +429,7 @@ def openapi(as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the command `otp-fallback`."""
+    import_module("service.runtime.core_dumps").forbid()
     sys.exit(app())
 
 

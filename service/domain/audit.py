@@ -72,7 +72,8 @@ def verify(key: bytes, entries: Iterable[ChainedEntry], head: str) -> Verdict:
         if not hmac.compare_digest(expected, entry.hash):
             return Verdict(count, "it, or the one before it, was changed, removed or put in", entry.id)
         count, present = count + 1, entry.hash
-        whole = whole or entry.hash == head  # what was added since the head was read follows it
+        # What was added since the head was read follows it.
+        whole = whole or hmac.compare_digest(entry.hash, head)
     return Verdict(count, None if whole else "the newest entries were removed", None)
 
 

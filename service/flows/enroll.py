@@ -46,9 +46,9 @@ class Enroll:
         locale: str | None = None,
     ) -> PendingEnrollment:
         """A fresh secret to scan. The user's present apps go on working, confirmed or not."""
-        now = self._clock()
+        now, user_key = self._clock(), self._users.key(application, user_id)
         enrollment = PendingEnrollment(
-            id=keys.new_id("en", self._users.key(application, user_id), self._random_bytes(16)),
+            id=keys.new_id("en", user_key, self._random_bytes(16)),
             application=application,
             user_id=user_id,
             secret=new_secret(self._random_bytes),
@@ -57,7 +57,7 @@ class Enroll:
             locale=locale,
             expires_at=now + LIFE,
         )
-        self._enrollments.put(enrollment, now)
+        self._enrollments.put(enrollment, user_key, now)
         return enrollment
 
     def pending(self, application: str, enrollment_id: str) -> PendingEnrollment:
@@ -171,6 +171,8 @@ class Enroll:
     def reset(self, application: str, user_id: str) -> User:
         """Remove every app and backup code, as for somebody who lost the phone; contacts stay.
 
+        Enrolments and pages that are open end: whoever has them may be who has the phone.
+
         Returns the user as it was. Raises `NotFound` when there was nothing to remove.
         """
         now = self._clock()
@@ -185,6 +187,7 @@ class Enroll:
             return bare, None, [event]
 
         self._change(application, user_id, drop)
+        self._enrollments.end_begun(before[0].key)
         return before[0]
 
     def new_backup_codes(self, application: str, user_id: str) -> tuple[str, ...]:
@@ -212,13 +215,12 @@ class Enroll:
         return self._users.get(application, user_id)
 
     def forget(self, application: str, user_id: str) -> None:
-        """Remove a user with everything enrolled."""
+        """Remove a user with everything enrolled, and end enrolments and pages that are open."""
         for _ in range(_SAVE_TRIES):
             user = self._users.get(application, user_id)
-            if user.version == 0:
-                return
             event = _event("user.deleted", user, self._clock(), **self._former(user))
-            if self._users.delete(user, [event]):
+            if user.version == 0 or self._users.delete(user, [event]):
+                self._enrollments.end_begun(user.key)
                 return
         raise _conflict()
 

@@ -91,9 +91,9 @@ class Links:
             InvalidInput: `return_url` is not allowed.
         """
         self.require_allowed(return_url)
-        now = self._clock()
+        now, user_key = self._clock(), self._user_key(application, user_id)
         link = Link(
-            id=keys.new_id("lk", self._user_key(application, user_id), self._random_bytes(16)),
+            id=keys.new_id("lk", user_key, self._random_bytes(16)),
             kind=kind,
             application=application,
             user_id=user_id,
@@ -103,7 +103,7 @@ class Links:
             return_url=page_of(within) if within else return_url,
             locale=locale,
         )
-        self._links.put(link, now)
+        self._links.put(link, user_key, now)
         return f"/{kind}/{link.id}.{self._signature(kind, link.id)}", link
 
     def open(self, kind: LinkKind, token: str, cookie: str | None) -> Opened:

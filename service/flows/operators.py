@@ -55,8 +55,13 @@ class SignIn:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    def __call__(self, presented: str, origin: str | None) -> Operator:
+    def __call__(self, presented: str, origin: str | None, former: str | None = None) -> Operator:
         """Exchange an API key for a session.
+
+        Args:
+            presented: the key.
+            origin: where from.
+            former: the cookie that this browser had; its session ends.
 
         Raises:
             Unauthenticated: it is unknown.
@@ -75,6 +80,8 @@ class SignIn:
         cookie = base64.urlsafe_b64encode(self._random_bytes(_COOKIE_BYTES)).decode().rstrip("=")
         session = Session(key=self._api_keys.hashed(presented), began=self._clock())
         self._sessions.put(self._hashed(cookie), session, IDLE)
+        if former is not None:
+            self._sessions.drop(self._hashed(former))
         self._audit.note(Who(key.id, origin), "console.sign_in")
         return Operator(key, cookie)
 

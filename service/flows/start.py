@@ -228,7 +228,7 @@ class StartChallenge:
         if raw_user:
             user = self._users.decode(user_key, raw_user)
         else:
-            user = User(user_key, request.application, request.user_id)
+            user = self._users.absent(user_key, request.application, request.user_id)
         user = replace(user, phone=request.phone or user.phone, email=request.email or user.email)
         setting = effective(
             self._modes.decode(raw_modes),

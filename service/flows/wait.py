@@ -28,13 +28,15 @@ class WaitForChange:
     ) -> tuple[Challenge, Subject]:
         """The challenge, once it is not `known` (unset: as it is now), has ended, or the time is up.
 
+        The time is up, too, for the longest of too many who wait for the same one.
+
         Raises:
             NotFound: no such challenge in this application.
         """
         if seconds <= 0:
             return self._change.get(application, challenge_id)
         until = time.monotonic() + seconds
-        event = self._changes.register(challenge_id)
+        waiter = self._changes.register(challenge_id)
         try:
             # Registered first, read afterwards: a change in between is not missed.
             while True:
@@ -43,10 +45,10 @@ class WaitForChange:
                 present = mark(challenge, now)
                 known = known or present
                 left = until - time.monotonic()
-                if present != known or challenge.status_at(now) != "pending" or left <= 0:
+                if waiter.over or present != known or challenge.status_at(now) != "pending" or left <= 0:
                     return challenge, subject
                 expires_in = (challenge.expires_at - now) / 1000
-                event.wait(max(0.01, min(left, LOOK_AGAIN, expires_in)))
-                event.clear()
+                waiter.event.wait(max(0.01, min(left, LOOK_AGAIN, expires_in)))
+                waiter.event.clear()
         finally:
-            self._changes.unregister(challenge_id, event)
+            self._changes.unregister(challenge_id, waiter)

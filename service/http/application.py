@@ -4,12 +4,13 @@ import re
 import secrets
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from service.app import Services
 from service.http import (
     challenges,
     enrollments,
+    headers,
     hooks,
     ops,
     problems,
@@ -47,6 +48,7 @@ def create_app(services: Services) -> Flask:
     app.url_map.strict_slashes = False
     app.extensions["otp"] = services
     problems.register(app)
+    app.extensions["otp-headers"] = headers.defaults(services.core.settings.public_url)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
@@ -64,8 +66,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
+    headers.complete(response.headers, current_app.extensions["otp-headers"])
     # The route's template, never the path: paths hold user ids.
     route = request.url_rule.rule if request.url_rule is not None else "-"
     seconds = time.monotonic() - g.started

@@ -16,6 +16,7 @@ from service.telemetry import logs
 
 CONTENT_TYPE = "application/problem+json"
 
+MOST_FAULTS = 20  # told in one answer, which would else be several times as large as the request
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 _log = logs.get("http")
@@ -63,7 +64,7 @@ def domain_problem(error: OtpError) -> Response:
 def as_domain_error(error: ValidationError) -> OtpError:
     """What pydantic found, in our words: which field, what was expected."""
     faults = []
-    for fault in error.errors(include_url=False, include_input=False):
+    for fault in error.errors(include_url=False, include_input=False)[:MOST_FAULTS]:
         if fault["type"] == "json_invalid":
             return MalformedBody("The body is not valid JSON in UTF-8.")
         field = ".".join(map(_part, fault["loc"])) or "body"

@@ -81,7 +81,7 @@ class Child:
         guarded = program.gentle or not KERNEL_CAN
         argv = guard_command(lifeline, program.grace, program.argv) if guarded else program.argv
         with program.holding() as descriptors:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603 - a `Program` of ours, no shell
                 argv,
                 env=program.env,
                 stdin=subprocess.DEVNULL,

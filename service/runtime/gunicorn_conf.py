@@ -23,6 +23,14 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 
+# Nobody's word about scheme, path or address is taken here; FORWARDED_ALLOW_IPS in the environment, and
+# gunicorn's own default, would take that of all on this machine. X-Forwarded-For is for `service/edge.py`.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+proxy_protocol = "off"
+http_protocols = "h1"
+
 accesslog = None
 errorlog = "-"
 loglevel = "warning"

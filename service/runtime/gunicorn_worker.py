@@ -1,48 +1,104 @@
-"""Gunicorn's gevent worker, which does not let idle keep-alive connections delay its end."""
+"""Gunicorn's gevent worker, whose connections have their time, and whose end does not wait for idle ones."""
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gevent
+from gevent.local import local
+from gunicorn import util
+from gunicorn.http import wsgi
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from service.runtime import refusal
+from service.runtime.connection import HEAD, WORTH_READING, Client, TooSlow
+
 LAST_REQUESTS = 0.5  # seconds in which a connection may still bring a request that was on its way
+CROWDED = 0.9  # of its connections; from there on a process lets idle ones go
+
+util.write_error = refusal.write
+wsgi.SERVER = "otp-fallback"  # the `Server` header; which program answers is nobody's business
 
 
-class _Idle:
-    """A connection's wait for its next request; ends without an error when its time is over."""
+class _Body(Body):  # type: ignore[misc]
+    """A request's body, whose faults are answers."""
 
-    def __init__(self, waiting: "set[_Idle]", seconds: float) -> None:
-        self._waiting = waiting
-        self._timeout = gevent.Timeout(seconds)
+    def _read_reader(self, size: int) -> bytes:
+        from werkzeug.exceptions import BadRequest, RequestTimeout  # not before gevent has patched
 
-    def __enter__(self) -> None:
-        self._greenlet = gevent.getcurrent()
-        self._timeout.start()
-        self._waiting.add(self)
+        try:
+            data: bytes = super()._read_reader(size)
+        except ParseException:
+            raise BadRequest from None
+        except TimeoutError:
+            raise RequestTimeout from None
+        return data
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self._waiting.discard(self)
-        self._timeout.close()
-        return error is self._timeout
-
-    def end(self) -> None:
-        """Let its time be over."""
-        gevent.kill(self._greenlet, self._timeout)
+    @property
+    def unread(self) -> bool:
+        """Whether more of it is to come than is worth reading for the sake of the connection."""
+        if self.failed:
+            return True
+        if isinstance(self.reader, LengthReader):
+            return bool(self.reader.length > WORTH_READING)
+        return self.reader.parser is not None
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """A worker that closes idle connections when it is asked to end."""
+    """A worker that bounds what a connection may take, and closes idle ones when it is asked to end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting: set[_Idle] = set()
+        self._here = local()
+        self._open = 0
+        self._waiting: dict[Client, None] = {}  # the longest first
 
-    def timeout_ctx(self) -> _Idle:
-        """The bound on a connection's wait for its next request."""
-        return _Idle(self._waiting, self.cfg.keepalive if self.alive else LAST_REQUESTS)
+    def handle(self, listener: Any, accepted: Any, address: Any) -> None:
+        """Serve a connection to its end."""
+        client = self._here.client = Client(accepted)
+        self._here.seconds = HEAD  # idle connections are of those who asked for something already
+        self._open += 1
+        try:
+            if self._open > CROWDED * self.worker_connections and self._waiting:
+                next(iter(self._waiting)).end()
+            super().handle(listener, client, address)
+        finally:
+            self._open -= 1
+            client.close()
+
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """The wait for a connection's next request, and that request's header."""
+        client = self._here.client
+        client.expect_request(self._here.seconds if self.alive else LAST_REQUESTS)
+        self._waiting[client] = None
+        try:
+            yield
+        finally:
+            self._waiting.pop(client, None)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """Answer a request. What can't be the beginning of another one is not taken for it."""
+        self._here.seconds = self.cfg.keepalive
+        sock.expect_body()
+        body = req.body = _Body(req.body.reader)
+        asked_to_close = req.should_close
+
+        def should_close() -> bool:
+            sock.refused = body.unread
+            return bool(sock.refused or asked_to_close())
+
+        req.should_close = should_close
+        return super().handle_request(listener_name, req, sock, addr)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Refuse what is no request."""
+        if isinstance(exc, TooSlow):
+            refusal.write(client, 408)
+        else:
+            super().handle_error(req, client, addr, exc)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: finish what is under way; connections on which nothing is, end."""
@@ -55,6 +111,6 @@ class Worker(GeventWorker):  # type: ignore[misc]
             application.extensions["otp"].watch.stop()
         waiting = list(self._waiting)
         gevent.sleep(LAST_REQUESTS)
-        for idle in waiting:
-            if idle in self._waiting:
-                idle.end()
+        for client in waiting:
+            if client in self._waiting:
+                client.end()

@@ -62,5 +62,5 @@ def is_free(host: str, port: int) -> bool:
 
 def reachable_host(host: str) -> str:
     """The host to put in a URL for this machine: wildcard addresses become loopback."""
-    local = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    local = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - none is bound here
     return f"[{local}]" if ":" in local else local

@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import get_args
 
 from pydantic import SecretStr
 
@@ -87,3 +88,13 @@ def environment(settings: Settings) -> Mapping[str, str]:
                 text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
                 told[field.validation_alias] = text
     return told
+
+
+def environment_without_secrets() -> Mapping[str, str]:
+    """Our own environment for programs that need none of the secrets in it: Valkey, the sandbox."""
+    withheld = {
+        field.validation_alias
+        for field in Settings.model_fields.values()
+        if SecretStr in get_args(field.annotation)
+    }
+    return {name: value for name, value in os.environ.items() if name not in withheld}

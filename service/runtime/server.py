@@ -19,7 +19,7 @@ from service.runtime.generated import SandboxAccount
 from service.runtime.listen import is_free, listen, port_of, reachable_host
 from service.runtime.probe import Probe
 from service.runtime.programs import Commands
-from service.runtime.resolve import environment, fill_in
+from service.runtime.resolve import environment, environment_without_secrets, fill_in
 from service.runtime.run_file import Running
 from service.runtime.store_check import check_store
 from service.runtime.supervisor import StopRequested, Supervisor
@@ -202,7 +202,7 @@ def _sandbox(site: _Site, account: SandboxAccount, heard: dict[str, dict[str, ob
     return Program(
         name="sandbox",
         argv=site.commands.twilio_sandbox(site.folder, account, port, site.running.smtp_port or 0),
-        env={**os.environ, "TWILIO_AUTH_TOKEN": account.auth_token},
+        env={**environment_without_secrets(), "TWILIO_AUTH_TOKEN": account.auth_token},
         grace=1.0,
         says=_into(heard, "sandbox"),
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from service.runtime.children import Program
 from service.runtime.errors import ChildFailed, StartError
 from service.runtime.folder import DataFolder, write_private
+from service.runtime.resolve import environment_without_secrets
 from service.runtime.valkey_socket import check_folder, socket_path
 
 LOG_LIMIT = 5_000_000  # bytes; one older file is kept beside it
@@ -73,7 +74,7 @@ def program(folder: DataFolder) -> Program:
     return Program(
         name="valkey",
         argv=(str(_binary()), str(config)),
-        env=os.environ,
+        env=environment_without_secrets(),
         grace=STOP_GRACE,
         gentle=True,
         log=folder.show(log_file(folder)),

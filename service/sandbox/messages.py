@@ -137,7 +137,7 @@ class Messages:
 
     def get(self, message_id: int) -> Message | None:
         """One message."""
-        rows = self._database.rows(f"SELECT {COLUMNS} FROM messages WHERE id = ?", (message_id,))  # noqa: S608
+        rows = self._database.rows(f"SELECT {COLUMNS} FROM messages WHERE id = ?", (message_id,))  # noqa: S608 - a constant
         return Message(*rows[0]) if rows else None
 
     def clear(self) -> None:

@@ -95,7 +95,7 @@ class VerificationRows:
 
     def _load(self, condition: str, value: str) -> Verification | None:
         columns = "sid, recipient, code, created_at, updated_at, channel, status, checks"
-        rows = self._database.rows(f"SELECT {columns} FROM verifications WHERE {condition}", (value,))  # noqa: S608
+        rows = self._database.rows(f"SELECT {columns} FROM verifications WHERE {condition}", (value,))  # noqa: S608 - constants
         if not rows:
             return None
         attempts = self._database.rows(

@@ -10,6 +10,15 @@ from service.store import keys
 from service.store.redis import Store
 
 RECONNECT = 1.0  # seconds
+MOST_WAITERS = 10  # for one challenge in one process: some tabs, and the application
+
+
+class Waiter:
+    """Somebody who waits. `over`: no more, for others came to wait for the same challenge."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.over = False
 
 
 class ChangeListener:
@@ -21,24 +30,34 @@ class ChangeListener:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._waiters: dict[str, set[threading.Event]] = defaultdict(set)
+        self._waiters: dict[str, dict[Waiter, None]] = defaultdict(dict)  # the longest first
         self._thread: threading.Thread | None = None
 
-    def register(self, challenge_id: str) -> threading.Event:
-        """An event that is set at the next change; give it back by `unregister`."""
-        event = threading.Event()
+    def register(self, challenge_id: str) -> Waiter:
+        """A waiter whose event is set at the next change; give it back by `unregister`.
+
+        Where too many wait for one challenge the longest wait is over: each holds a connection, and who has
+        one link to one challenge must not hold all of them.
+        """
+        waiter = Waiter()
         with self._lock:
-            self._waiters[challenge_id].add(event)
+            waiters = self._waiters[challenge_id]
+            if len(waiters) >= MOST_WAITERS:
+                longest = next(iter(waiters))
+                del waiters[longest]
+                longest.over = True
+                longest.event.set()
+            waiters[waiter] = None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
                 self._thread.start()
-        return event
+        return waiter
 
-    def unregister(self, challenge_id: str, event: threading.Event) -> None:
+    def unregister(self, challenge_id: str, waiter: Waiter) -> None:
         """Stop waiting."""
         with self._lock:
             waiters = self._waiters[challenge_id]
-            waiters.discard(event)
+            waiters.pop(waiter, None)
             if not waiters:
                 del self._waiters[challenge_id]
 
@@ -59,5 +78,5 @@ class ChangeListener:
         if message is None:
             return
         with self._lock:
-            for event in self._waiters.get(message["data"].decode(), ()):
-                event.set()
+            for waiter in self._waiters.get(message["data"].decode(), ()):
+                waiter.event.set()

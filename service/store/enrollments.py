@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from service.store import keys
+from service.store import begun, keys
 from service.store.redis import Store
 from service.store.sealing import Sealer
 
@@ -31,11 +31,12 @@ class EnrollmentStore:
         self._store = store
         self._sealer = sealer
 
-    def put(self, enrollment: PendingEnrollment, now: int) -> None:
-        """Keep it until it expires."""
+    def put(self, enrollment: PendingEnrollment, user_key: str, now: int) -> None:
+        """Keep it until it expires, or what was begun for its user is ended."""
         name = keys.enrollment(enrollment.id)
         sealed = self._sealer.seal(msgspec.json.encode(enrollment), name)
-        self._store.batch([("SET", name, sealed, "PX", enrollment.expires_at - now)])
+        kept = ("SET", name, sealed, "PX", enrollment.expires_at - now)
+        self._store.batch([kept, *begun.note(user_key, enrollment.id, enrollment.expires_at, now)])
 
     def get(self, enrollment_id: str, application: str) -> PendingEnrollment | None:
         """A pending enrolment of this application."""
@@ -51,3 +52,7 @@ class EnrollmentStore:
     def delete(self, enrollment_id: str) -> None:
         """Forget it."""
         self._store.batch([("DEL", keys.enrollment(enrollment_id))])
+
+    def end_begun(self, user_key: str) -> None:
+        """End what was begun for a user, links to pages as well."""
+        begun.end(self._store, user_key)

@@ -144,6 +144,11 @@ def link_session(link_id: str) -> str:
     return f"otp:{{{link_id[3:5]}}}:o:{link_id[3:]}"
 
 
+def begun(user_key: str) -> str:
+    """Sorted set: a user's pending enrolments and links, by when they end (ms)."""
+    return f"otp:{{{user_key[:2]}}}:b:{user_key}"
+
+
 def session(hashed: str) -> str:
     """A session of the console, by the keyed hash of its cookie."""
     return f"otp:{{{hashed[:2]}}}:s:{hashed}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from service.domain.links import Link
-from service.store import keys
+from service.store import begun, keys
 from service.store.redis import Store
 from service.store.sealing import Sealer
 
@@ -24,11 +24,12 @@ class LinkStore:
         self._store = store
         self._sealer = sealer
 
-    def put(self, link: Link, now: int) -> None:
-        """Keep it until its visit would be over."""
+    def put(self, link: Link, user_key: str, now: int) -> None:
+        """Keep it until its visit would be over, or what was begun for its user is ended."""
         name = keys.link(link.id)
         sealed = self._sealer.seal(msgspec.json.encode(link), name)
-        self._store.batch([("SET", name, sealed, "PX", max(1, link.until - now))])
+        kept = ("SET", name, sealed, "PX", max(1, link.until - now))
+        self._store.batch([kept, *begun.note(user_key, link.id, link.until, now)])
 
     def get(self, link_id: str) -> Visit:
         """A link, and who opened it."""

@@ -43,6 +43,7 @@ class _Record(Struct, frozen=True, omit_defaults=True):
     backup_codes_at: int = field(name="ba", default=0)
 
 
+_NOBODY = "00nobody"  # no keyed hash is as short
 _decode = msgspec.json.Decoder(_Record).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -54,6 +55,7 @@ class UserStore:
         self._store = store
         self._sealer = sealer
         self._name_key = name_key
+        self._decoy = self._encode(User(_NOBODY, "-", "nobody"))
 
     def key(self, application: str, user_id: str) -> str:
         """The keyed hash that stands for a user."""
@@ -87,7 +89,16 @@ class UserStore:
         """A user; one nobody has seen yet has version 0 and nothing enrolled."""
         key = self.key(application, user_id)
         (raw,) = self._store.batch([self.load_command(key)])
-        return self.decode(key, raw) if raw else User(key, application, user_id)
+        return self.decode(key, raw) if raw else self.absent(key, application, user_id)
+
+    def absent(self, user_key: str, application: str, user_id: str) -> User:
+        """A user nobody has seen yet: version 0, nothing enrolled.
+
+        A record is opened all the same, so that an answer about somebody unknown takes as long as one about
+        somebody who has nothing.
+        """
+        self.decode(_NOBODY, self._decoy)
+        return User(user_key, application, user_id)
 
     def get_many(self, application: str, user_ids: Sequence[str]) -> list[User]:
         """Several users, in one round trip."""

@@ -103,3 +103,8 @@ REQUEST_SECONDS = Histogram(
     ["route", "method"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+SLOW_CLIENTS = Counter(
+    "otp_slow_clients_total",
+    "Connections ended because a header or body came too slowly, or an answer was not read.",
+    ["part"],
+)

@@ -175,6 +175,16 @@ def test_leaving_ends_the_session_on_the_server_too(signed_in, desk):
     assert thief.get(allow_redirects=False).status_code == 303
 
 
+def test_signing_in_again_ends_the_session_from_before(signed_in, desk):
+    former = dict(signed_in.session.cookies)
+    assert signed_in.sign_in().status_code == 200
+    assert dict(signed_in.session.cookies) != former
+    thief = desk()
+    thief.session.cookies.update(former)
+    assert thief.get(allow_redirects=False).status_code == 303
+    assert signed_in.get(allow_redirects=False).status_code == 200
+
+
 def test_a_revoked_key_ends_its_sessions(desk, stack):
     key, visitor = make_key(stack, "ops"), desk()
     visitor.sign_in(key["key"])

@@ -1,8 +1,12 @@
 """A user manages factors."""
 
+import subprocess
+import sys
+
 import pyotp
 import pytest
 
+from tests.support.stack import ROOT
 from tests.support.visitor import Visitor
 
 
@@ -162,3 +166,29 @@ def test_leaving_ends_the_visit(stack, open_account, api, person, shop):
     assert not visitor.session.cookies
     visitor.session.cookies.update(cookies)  # the next person has kept it
     assert visitor.open(here).answer.status_code == 410
+
+
+@pytest.mark.parametrize("how", ["reset", "forgotten"])
+def test_a_page_that_is_open_enrols_nothing_after_a_reset_or_removal(stack, open_account, api, person, how):
+    """Somebody had the account's page open, or an enrolment begun, when the user was said to be in danger."""
+    api.enroll(person.id)
+    visitor = open_account()
+    page = visitor.answer.text
+    begun = api("POST", "/v1/enrollments", {"user_id": person.id}).json()
+    unopened = api("POST", f"/v1/users/{person.id}/link", {}).json()["account_url"]
+    if how == "reset":
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", "users", "reset", person.id, "--reason", "stolen phone"],
+            env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    else:
+        assert api("DELETE", f"/v1/users/{person.id}").status_code == 204
+    assert 'action="' in page
+    assert visitor.send("add").answer.status_code == 410
+    assert visitor.open(unopened).answer.status_code == 410
+    code = pyotp.TOTP(begun["secret"]).now()
+    confirmed = api("POST", f"/v1/enrollments/{begun['id']}/confirm", {"code": code})
+    assert (confirmed.status_code, confirmed.json()["code"]) == (404, "enrollment_not_found")
+    assert factors(api, person)["factors"] == []
+    assert "add" in open_account().actions  # what is begun from now on counts

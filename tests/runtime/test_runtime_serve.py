@@ -1,5 +1,6 @@
 """`serve` from start to end: what it prints, that it works, that it ends in order."""
 
+import base64
 import json
 import os
 import pty
@@ -74,6 +75,32 @@ def test_nothing_is_readable_by_others_and_no_secret_is_in_a_command_line(serve,
     for process in server.tree():
         assert not any(secret in " ".join(process.cmdline()) for secret in secrets)
     assert not any(secret in server.stderr for secret in secrets)
+
+
+def test_no_process_leaves_its_memory_in_a_file(serve):
+    server = serve()
+    server.ready()
+    tree = server.tree()
+    assert len(tree) > 5
+    for process in tree:
+        assert process.rlimit(psutil.RLIMIT_CORE) in ((0, 0), (1, 1)), process.cmdline()
+
+
+def test_master_keys_are_given_to_those_alone_who_need_them(serve):
+    key = "k1:" + base64.b64encode(b"m" * 32).decode()
+    given = {"OTP_MASTER_KEYS": key, "OTP_BOOTSTRAP_API_KEY": "a-key-of-all-scopes-0123456789"}
+    server = serve(**given)
+    server.ready()
+    told = {
+        " ".join(process.cmdline()): set(given) & set(process.environ())
+        for process in server.tree()
+        if process.pid != server.process.pid
+    }
+    for command, names in told.items():
+        needs = "service.runtime.web" in command or "service.worker" in command
+        assert names == (set(given) if needs else set()), command
+    assert any("service.sandbox" in command for command in told)
+    assert any("valkey" in command for command in told)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])

@@ -196,9 +196,9 @@ class Stack:
         self.web = Process(
             "web",
             [
-                *(*python, "gunicorn", "service.http.wsgi:app", "--worker-class", "gevent"),
-                *("--workers", str(workers), "--bind", f"127.0.0.1:{self.port}", "--no-control-socket"),
-                *("--graceful-timeout", "2"),
+                *(*python, "service.runtime.web", "-c", "python:service.runtime.gunicorn_conf"),
+                *("--workers", str(workers), "--bind", f"127.0.0.1:{self.port}"),
+                *("--graceful-timeout", "2", "service.http.wsgi:app"),
             ],
             self.env,
             self.folder,

@@ -27,7 +27,8 @@ def sign_in() -> Response:
     require_own_form(None)
     presented = request.form.get("key", "").strip()
     try:
-        operator = services().sign_in(presented[:LONGEST_KEY], client_address(services().core.settings))
+        origin, former = client_address(services().core.settings), request.cookies.get(COOKIE)
+        operator = services().sign_in(presented[:LONGEST_KEY], origin, former)
     except (Unauthenticated, ScopeMissing, TooManyTries) as error:
         return show("sign-in.html", None, {"trouble": error.detail}, status=status_of(error))
     response = goto(PATH)
