@@ -44,6 +44,7 @@ from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
 from service.flows.webhooks import ManageWebhooks, TellWebhooks
+from service.master_keys import given_master_keys
 from service.providers.alerts import AlertTarget, parse_targets
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
@@ -255,12 +256,13 @@ def open_store(settings: Settings, random_bytes: RandomBytes = secrets.token_byt
     """The store and what opens its records, though there may be nothing in it.
 
     Raises:
-        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
+        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset, or the keys can't be had.
     """
-    if settings.redis_url is None or settings.master_keys is None:
+    keys = given_master_keys(settings)
+    if settings.redis_url is None or keys is None:
         raise SettingsError("REDIS_URL and OTP_MASTER_KEYS must be set")
     store = connect(settings.redis_url.get_secret_value(), strict=settings.durability == "strict")
-    return store, Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
+    return store, Sealer(parse_master_keys(keys), random_bytes)
 
 
 def build(core: Core) -> Services:

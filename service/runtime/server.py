@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from service.master_keys import given_master_keys
 from service.runtime import banner, generated, metrics_folder, run_file, valkey
 from service.runtime.banner import Ready
 from service.runtime.children import Child, Program
@@ -111,7 +112,7 @@ def _prepare(settings: Settings, folder: DataFolder, listener: socket.socket, co
         pid=os.getpid(),
     )
     account = generated.sandbox_account(folder) if sandboxed else None
-    keys = generated.master_keys(folder) if settings.master_keys is None else None
+    keys = given_master_keys(settings) or generated.master_keys(folder)
     filled = fill_in(settings, folder, keys=keys, account=account, running=running)
     metrics_folder.empty(folder.metrics)
     return _Site(

@@ -8,7 +8,8 @@ from service.domain.api_keys import Scope
 from service.domain.errors import KeyUnusable
 from service.runtime.doctor.finding import Finding, fail, ok, skip, warn
 from service.runtime.doctor.site import PATIENCE, Site
-from service.settings import Settings
+from service.runtime.errors import StartError
+from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore
 from service.store.health import HealthStore
 from service.store.keyring import open_keyring
@@ -100,13 +101,25 @@ def queues(site: Site) -> Finding:
     return ok("nothing waits for longer than it has to")
 
 
-def keyring(site: Site) -> Finding:
-    """Whether the master keys open what is stored."""
-    if site.sealer is None:
+def master_keys(site: Site) -> Finding:
+    """Where the master keys come from."""
+    try:
+        sealer = site.sealer
+    except (SettingsError, StartError) as error:
+        return fail(str(error), "README says in which forms the master keys can be given")
+    if sealer is None:
         return fail(
             f"OTP_MASTER_KEYS is unset, and {site.folder} holds no generated key",
             "set OTP_MASTER_KEYS, or OTP_DATA_DIR to the folder of `serve`",
         )
+    given = site.given.master_keys_given
+    source = given[0] if given else f"{site.folder.show(site.folder.master_keys)}, where they were generated"
+    return ok(f"{sealer.count} from {source}; {sealer.current} seals")
+
+
+def keyring(site: Site) -> Finding:
+    """Whether the master keys open what is stored."""
+    assert site.sealer is not None  # noqa: S101 - `master_keys` found one
     try:
         found = open_keyring(site.store, site.sealer)
     except KeyUnusable as error:
