@@ -4,7 +4,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from service.channels.base import DeliveryChannel
@@ -64,12 +64,14 @@ from service.store.incidents import IncidentStore
 from service.store.keyring import Keyring, load_keyring
 from service.store.keys import keyed_hash
 from service.store.links import LinkStore
+from service.store.migrations.progress import Progress
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
 from service.store.queues import QueueStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
+from service.store.schema import Schema
 from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
 from service.store.traffic import TrafficStore
@@ -230,26 +232,38 @@ class Services:
     measure_backlog: MeasureBacklog
 
 
+def _unseen(steps: Iterator[Progress]) -> None:
+    for _ in steps:
+        pass
+
+
 def build_core(
     settings: Settings,
     *,
     clock: Callable[[], int] = clock,
     random_bytes: RandomBytes = secrets.token_bytes,
+    upgrade: Callable[[Iterator[Progress]], None] = _unseen,
 ) -> Core:
-    """Connect and load the data keys.
+    """Connect, load the data keys, and bring an older state up.
 
     Args:
         settings: with nothing left unset that `serve` fills in.
         clock: ms since the epoch.
         random_bytes: a source fit for secrets.
+        upgrade: goes through the parts of bringing the state up, to show how far it is.
 
     Raises:
         SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
         StoreUnavailable: Redis can't be reached.
+        SchemaUnknown: the state is of a newer version.
         KeyUnusable: the data keys are sealed under a master key that is not configured.
     """
     store, sealer = open_store(settings, random_bytes)
-    return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
+    schema = Schema(store)
+    schema.begin()
+    keyring = load_keyring(store, sealer, random_bytes)
+    upgrade(schema.bring_up(sealer))
+    return Core(settings, store, sealer, keyring, clock, random_bytes)
 
 
 def open_store(settings: Settings, random_bytes: RandomBytes = secrets.token_bytes) -> tuple[Store, Sealer]:
@@ -413,13 +427,19 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
     )
 
 
-def bootstrap_keys(settings: Settings) -> str | None:
+def bootstrap_keys(
+    settings: Settings, *, upgrade: Callable[[Iterator[Progress]], None] = _unseen
+) -> str | None:
     """Admit `OTP_BOOTSTRAP_API_KEY`, or make a first key where there is none.
+
+    Args:
+        settings: as for `build_core`, and what shows how far the state is brought up, too.
+        upgrade: likewise.
 
     Returns:
         The key that was made now, to be shown once; `None` otherwise.
     """
-    core = build_core(settings)
+    core = build_core(settings, upgrade=upgrade)
     api_keys, scopes = core.api_keys, frozenset(Scope)
     given = settings.bootstrap_api_key
     if given is None and api_keys.all():

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
 
     otlp_endpoint: OptionalText = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
+    is_child: bool = Field(False, validation_alias="OTP_IS_CHILD")  # `serve` sets it: it has told already
+
     master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
     master_keys_file: OptionalPath = Field(None, validation_alias="OTP_MASTER_KEYS_FILE")
     master_keys_command: OptionalText = Field(None, validation_alias="OTP_MASTER_KEYS_COMMAND")

@@ -45,6 +45,7 @@ CHECKS = (  # those that others need stand before them
     Check("redis.persistence", redis.persistence, needs=("redis.server",)),
     Check("redis.memory", redis.memory, needs=("redis.server",)),
     Check("redis.latency", redis.latency, needs=("redis",)),
+    Check("schema", running.schema, needs=("redis",)),
     Check("master_keys", running.master_keys),
     Check("keyring", running.keyring, needs=("redis", "master_keys")),
     Check("api_keys", running.api_keys, needs=("redis",)),

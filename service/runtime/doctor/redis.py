@@ -9,6 +9,7 @@ from service.runtime.doctor.site import Site
 from service.runtime.errors import StartError
 from service.runtime.store_check import NEEDED, check_store, shown
 from service.runtime.valkey_socket import ping
+from service.store.durability import RELAXED, weakness
 from service.store.server import InfoDenied, server_time
 
 PINGS = 9
@@ -66,35 +67,11 @@ def role(site: Site) -> Finding:
 def persistence(site: Site) -> Finding:
     """Whether what was acknowledged is still there after a crash."""
     facts = site.server
-    if not facts.appends:
-        lost = "used codes work again and new apps are gone"
-        if facts.snapshots is False and not facts.replicas:
-            return fail(
-                f"it keeps nothing on disk: after a restart of it, {lost}",
-                "CONFIG SET appendonly yes, and the same in its configuration",
-            )
-        return warn(
-            f"it keeps no append-only file: what it lost in a crash, {lost}",
-            "CONFIG SET appendonly yes, and the same in its configuration; if a managed server can't, give it"
-            " a replica in another zone",
-        )
-    if facts.append_failed:
-        return fail(
-            "its last write to the append-only file failed, and it refuses all others",
-            "look at its log; most often the disk is full",
-        )
-    if facts.fsync == "no":
-        return warn(
-            "it leaves to the operating system when the append-only file is flushed (appendfsync no)",
-            "CONFIG SET appendfsync everysec, and the same in its configuration",
-        )
-    if not facts.confirms and facts.fsync != "always":
-        return warn(
-            f"{facts.kind} {facts.version} does not say when a write is on disk (WAITAOF):"
-            " in a crash, up to a second of what was acknowledged is lost",
-            "use Redis or Valkey 7.2 or newer, or CONFIG SET appendfsync always",
-        )
-    return ok(f"append-only file, flushed {facts.fsync or 'as its provider decided'}")
+    weak = weakness(facts)
+    if weak is not None:
+        return (fail if weak.grave else warn)(weak.found, weak.mend)
+    kept = f"append-only file, flushed {facts.fsync or 'as its provider decided'}"
+    return ok(kept if site.given.durability == "strict" else f"{kept}; {RELAXED}")
 
 
 def memory(site: Site) -> Finding:
