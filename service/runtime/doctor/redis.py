@@ -9,6 +9,7 @@ from service.runtime.doctor.site import Site
 from service.runtime.errors import StartError
 from service.runtime.store_check import NEEDED, check_store, shown
 from service.runtime.valkey_socket import ping
+from service.store.connections import tls_place
 from service.store.durability import RELAXED, weakness
 from service.store.server import InfoDenied, server_time
 
@@ -116,10 +117,8 @@ def clock(site: Site) -> Finding:
 
 def certificate_place(site: Site) -> tuple[str, int] | None:
     """Where it presents a certificate."""
-    from redis.connection import parse_url
-
-    url = site.given.redis_url.get_secret_value() if site.given.redis_url is not None else ""
-    if not url.startswith("rediss://"):
+    url = site.given.redis_url
+    try:
+        return tls_place(url.get_secret_value()) if url is not None else None
+    except ValueError:  # `redis` tells of it
         return None
-    parsed = parse_url(url)  # type: ignore[no-untyped-call]
-    return str(parsed.get("host", "localhost")), int(parsed.get("port", 6379))
