@@ -16,7 +16,7 @@ class Weakness:
     Attributes:
         found: what is so, and what follows from it.
         mend: what to do about it.
-        grave: whether everything is lost, and not only the last moments.
+        grave: whether everything may be lost, or nothing that must be kept can be written at all.
 
     """
 
@@ -25,8 +25,8 @@ class Weakness:
     grave: bool = False
 
 
-def weakness(facts: ServerFacts) -> Weakness | None:
-    """What keeps a server from promising it, if anything does."""
+def weakness(facts: ServerFacts, *, strict: bool) -> Weakness | None:
+    """What keeps a server from promising it, if anything does; `strict`: whether it is waited for."""
     if not facts.appends:
         lost = "used codes work again and new apps are gone"
         if facts.snapshots is False and not facts.replicas:
@@ -47,9 +47,12 @@ def weakness(facts: ServerFacts) -> Weakness | None:
             grave=True,
         )
     if facts.fsync == "no":
+        waited_for = strict and facts.confirms
         return Weakness(
-            "it leaves to the operating system when the append-only file is flushed (appendfsync no)",
+            "it leaves to the operating system when the append-only file is flushed (appendfsync no)"
+            + (", so it never says that a write is on disk: what must be kept is refused" * waited_for),
             "CONFIG SET appendfsync everysec, and the same in its configuration",
+            grave=waited_for,
         )
     if not facts.confirms and facts.fsync != "always":
         return Weakness(
@@ -65,7 +68,7 @@ def doubt(store: Store, *, strict: bool) -> str | None:
     if not strict:
         return RELAXED
     try:
-        found = weakness(server_facts(store))
+        found = weakness(server_facts(store), strict=True)
     except (InfoDenied, StoreUnavailable):
         return None
     if found is None:

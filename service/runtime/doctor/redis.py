@@ -68,11 +68,12 @@ def role(site: Site) -> Finding:
 def persistence(site: Site) -> Finding:
     """Whether what was acknowledged is still there after a crash."""
     facts = site.server
-    weak = weakness(facts)
+    strict = site.given.durability == "strict"
+    weak = weakness(facts, strict=strict)
     if weak is not None:
         return (fail if weak.grave else warn)(weak.found, weak.mend)
     kept = f"append-only file, flushed {facts.fsync or 'as its provider decided'}"
-    return ok(kept if site.given.durability == "strict" else f"{kept}; {RELAXED}")
+    return ok(kept if strict else f"{kept}; {RELAXED}")
 
 
 def memory(site: Site) -> Finding:
