@@ -11,6 +11,8 @@ SECRET = re.compile(
 # What has such a name and is none: codes of errors and countries, what was looked up by a keyed hash.
 HARMLESS = {
     "calling_code",
+    "phone.calling_code",
+    "number.country_code",
     "error_code",
     "report.error_code",
     "failure.code",
