@@ -35,8 +35,9 @@ class Fault:
             `stall`: bytes wait until the fault is over, and arrive then, as TCP's retransmissions do
             `half_open`: the server's ends of open connections are gone without a word; new ones work
             `trickle`: a byte every `seconds`, in both directions
+            `trickle_answers`: only what the server sends
             `lost_answer`: requests arrive; the connection ends by RST instead of an answer
-        seconds: of `latency` and `trickle`.
+        seconds: of `latency`, `trickle` and `trickle_answers`.
         share: of the answers that `lost_answer` takes.
     """
 
@@ -140,7 +141,7 @@ class _Proxy:
                 await asyncio.sleep(fault.seconds)
             case "stall":
                 await self._until_over("stall")
-            case "trickle":
+            case "trickle" | "trickle_answers" if answer or fault.kind == "trickle":
                 data = await self._trickle(fault, data, writer, link)
             case "lost_answer" if answer and self._random.random() < fault.share:
                 link.reset()
