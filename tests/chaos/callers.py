@@ -73,6 +73,10 @@ class Pulse:
             self.tally = self.phases[phase] = Tally()
             self.by_channel = {}
 
+    def counts_in(self, began_in: Tally) -> Tally:
+        """Where a request counts: in the trouble that it fell into, or began in."""
+        return self.tally if began_in is self.phases["before"] else began_in
+
 
 class Caller:
     """One thread's logins, each of a new user."""
@@ -177,10 +181,8 @@ class Caller:
         app: pyotp.TOTP | None = None,
     ) -> None:
         channel = challenge["channel"]
-        if channel != "sms" and "sms" in challenge["accepts"] and self._random.random() < 0.5:
-            channel = "sms"  # a probe of a route that comes back: the message may be there, too
-            if not self._sandbox.messages(to=phone, channel="sms"):
-                channel = challenge["channel"]
+        if self._has_probe(challenge, phone):
+            channel = "sms"
         match channel:
             case "totp" if app is not None:
                 text = app.now()
@@ -196,6 +198,14 @@ class Caller:
         self._guess(challenge, _not(app, text))
         code = self._ledger.code(channel, user, text)
         self._race(code, [challenge] * 3)
+
+    def _has_probe(self, challenge: dict[str, Any], phone: str | None) -> bool:
+        """Whether a text came as well, to see whether its route is back: some users look at their phone."""
+        entry = next((e for e in challenge["channels"] if e["channel"] == "sms"), {})
+        if entry.get("reason") != "circuit_open" or self._random.random() < 0.5:
+            return False
+        later = self._ask("GET", f"/v1/challenges/{challenge['id']}?wait=1", None)
+        return "sms" in later["accepts"] and bool(self._sandbox.messages(to=phone, channel="sms"))
 
     def _guess(self, challenge: dict[str, Any], wrong: str) -> None:
         self._ledger.guessing(challenge["id"])
@@ -235,11 +245,12 @@ class Caller:
         self, method: str, path: str, body: Any, api: Api | None = None, also: set[str] | None = None
     ) -> dict[str, Any]:
         """A right answer, `{}` for one of the errors in `also`. Raises `Unserved`."""
-        began, tally = time.monotonic(), self._pulse.tally  # it counts where it began
+        began, phase = time.monotonic(), self._pulse.tally
         try:
             answer = (api or self._apis[0])(method, path, body)
         except requests.RequestException as error:
             with self._pulse.lock:
+                tally = self._pulse.counts_in(phase)
                 tally.requests += 1
                 tally.broken += 1
             if not self._terms.breaks:
@@ -248,6 +259,7 @@ class Caller:
         took = time.monotonic() - began
         unavailable = answer.status_code == 503
         with self._pulse.lock:
+            tally = self._pulse.counts_in(phase)
             tally.requests += 1
             tally.unavailable += unavailable
             tally.slowest = max(tally.slowest, took)

@@ -5,18 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import requests
 
+from tests.chaos import clock
+from tests.chaos.clock import Clock
 from tests.support.fault_proxy import FaultProxy
 from tests.support.stack import Stack, wait_until
 
-FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)  # Debian: libfaketime
 DISK = 24_000_000  # bytes of the disk that gets full
 
 
@@ -93,7 +92,7 @@ class World:
             self._mount()
             self._valkey_options += ["--dir", str(self.disk)]
         if self.setting.clocks:
-            self._fake_clocks()
+            self._make_clocks()
         self.stack.valkey.command += self._valkey_options
         self.stack.start()
         wait_until(lambda: self.stack.api("GET", "/v1/ops/health").json()["deciding"])
@@ -137,39 +136,17 @@ class World:
             with contextlib.suppress(psutil.NoSuchProcess):
                 workers[number % len(workers)].send_signal(signal.SIGKILL)
 
-    # The clocks
-
-    def move_service_clock(self, seconds: int) -> None:
-        """Let the clock of the web processes and the worker be off from now on."""
-        self._move("service", seconds)
-
-    def move_valkey_clock(self, seconds: int) -> None:
-        """Let Valkey's clock be off from now on."""
-        self._move("valkey", seconds)
-
-    def _move(self, who: str, seconds: int) -> None:
-        file = self.stack.folder / f"{who}.clock"
-        fresh = file.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}s\n")
-        fresh.replace(file)
-        time.sleep(1.1)  # it is looked at once a second
-
-    def _fake_clocks(self) -> None:
-        if FAKETIME is None:
-            raise Unsupported("needs libfaketime")
-        for who, processes in (
-            ("service", (self.stack.web, self.stack.worker)),
-            ("valkey", (self.stack.valkey,)),
-        ):
-            file = self.stack.folder / f"{who}.clock"
-            file.write_text("+0s\n")
-            for process in processes:
-                process.env = self.stack.env | {
-                    "LD_PRELOAD": str(FAKETIME),
-                    "FAKETIME_TIMESTAMP_FILE": str(file),
-                    "FAKETIME_CACHE_DURATION": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                }
+    def _make_clocks(self) -> None:
+        """Clocks of their own for Valkey and for the service's processes."""
+        try:
+            library = clock.build(self.stack.folder)
+        except clock.NoCompiler as why:
+            raise Unsupported(str(why)) from None
+        self.service_clock = Clock(library, self.stack.folder / "service.clock")
+        self.valkey_clock = Clock(library, self.stack.folder / "valkey.clock")
+        self.stack.valkey.env = self.stack.env | self.valkey_clock.env
+        for process in (self.stack.web, self.stack.worker):
+            process.env = self.stack.env | self.service_clock.env
 
     # The disk
 
