@@ -12,7 +12,7 @@ from typing import Any
 import pyotp
 import requests
 
-from tests.chaos.ledger import Code, Ledger
+from tests.chaos.ledger import Code, Ledger, Wish
 from tests.support.stack import Api, Sandbox
 
 PAUSE = 0.05  # seconds after an answer that could not be given
@@ -294,6 +294,8 @@ class Load:
 
     def __init__(self, url: str, sandbox: Sandbox, terms: Terms, *, callers: int) -> None:
         self.ledger, self.pulse = Ledger(), Pulse()
+        for country, mode in modes(Api(url)).items():  # of a trial before this one
+            self.ledger.modes[country] = Wish([mode])
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -317,6 +319,12 @@ class Load:
         """A sum over all phases."""
         with self.pulse.lock:
             return sum(count(tally) for tally in self.pulse.phases.values())
+
+
+def modes(api: Api) -> dict[str, str]:
+    """What is set for whole countries."""
+    settings = api("GET", "/v1/ops/mode").json()["settings"]
+    return {m["country"]: m["mode"] for m in settings if m["country"] and m["application"] is None}
 
 
 def _phone(random_: random.Random) -> str:

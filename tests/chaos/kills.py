@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.chaos.callers import Terms
@@ -16,9 +17,9 @@ SENDS = 8  # seconds that one may take then
 LEASE = 30.0  # seconds after which another worker takes over what one died with (`worker.loop.LEASE`)
 
 
-def valkey(trial: Trial) -> None:
+def valkey(trial: Trial, cycles: int = CYCLES) -> None:
     """Again and again, each time in the middle of logins."""
-    for cycle in range(QUICK_CYCLES if trial.quick else CYCLES):
+    for cycle in range(cycles):
         trial.logins(3)
         time.sleep(0.01 * (cycle % 7))  # at another moment each time
         with trial.outage():
@@ -85,11 +86,13 @@ def _gets_in(trial: Trial, victim: _Victim) -> None:
         trial.ledger.error(f"a mail's code: {first.text}, then {second.text}")
 
 
-_BROKEN = Terms(breaks=True)
+_BROKEN = Terms(breaks=True, patience=15.0)  # with no worker left, requests wait until one has started
 _NO_MAIL = Terms(journeys=("app", "backup_code", "mode"))
 
+QUICK = [Scenario(f"kill -9 of valkey, {QUICK_CYCLES} times", partial(valkey, cycles=QUICK_CYCLES))]
+
 SCENARIOS = [
-    Scenario(f"kill -9 of valkey, {CYCLES} times", valkey, quick=True, must_be_unavailable=True),
+    Scenario(f"kill -9 of valkey, {CYCLES} times", valkey, must_be_unavailable=True),
     Scenario(f"kill -9 of web workers, {WEB_KILLS} times", web_workers, terms=_BROKEN),
     Scenario(
         "kill -9 of the worker amid hanging mails",

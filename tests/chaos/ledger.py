@@ -29,10 +29,10 @@ class Code:
 
 @dataclass
 class Wish:
-    """Values of one thing in the order in which they were asked for, and how far that was acknowledged."""
+    """Values of one thing in the order in which they were asked for, the first being what was there before."""
 
-    asked: list[Any] = field(default_factory=list)
-    acknowledged: int = -1  # the place of the last one that was
+    asked: list[Any] = field(default_factory=lambda: [None])
+    acknowledged: int = 0  # the place of the last one that was
 
     def ask(self, value: Any) -> int:
         self.asked.append(value)
@@ -40,9 +40,7 @@ class Wish:
 
     def allows(self, value: Any) -> bool:
         """Whether it may stand so: as acknowledged last, or as asked for since."""
-        return value in self.asked[max(self.acknowledged, 0) :] or (
-            self.acknowledged < 0 and value in (None, *self.asked)
-        )
+        return value in self.asked[self.acknowledged :]
 
 
 class Ledger:
@@ -125,6 +123,6 @@ class Ledger:
         """How much there was to check, by kind."""
         used = Counter(f"{code.channel} codes used" for code in self.codes if code.used)
         used["enrolments"] = len(self.enrolled)
-        used["contacts"] = sum(wish.acknowledged >= 0 for wish in self.contacts.values())
-        used["modes"] = sum(wish.acknowledged >= 0 for wish in self.modes.values())
+        used["contacts"] = sum(wish.acknowledged > 0 for wish in self.contacts.values())
+        used["modes"] = sum(wish.acknowledged > 0 for wish in self.modes.values())
         return used

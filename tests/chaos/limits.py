@@ -15,7 +15,7 @@ from tests.support.stack import API_KEY
 HOLD = 6.0  # seconds
 SLOW = 200  # clients, half of them slow with headers, half with bodies
 SLOW_ENDED_WITHIN: float | None = None  # seconds; set it once the web server bounds what a request may take
-HEADROOM = 200_000  # bytes that Valkey may still grow by
+HEADROOM = 50_000  # bytes that Valkey may still grow by
 
 
 def disk(trial: Trial) -> None:

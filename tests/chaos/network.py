@@ -70,7 +70,7 @@ SCENARIOS = [
     _of_twilio("latency 100 ms each way", "latency", seconds=0.1),
     _of_twilio("reset", "reset"),
     _of_twilio("answers lost", "lost_answer", share=0.3),
-    _of_twilio("black hole", "black_hole", quick=True),
-    _of_twilio("half-open", "half_open"),
+    _of_twilio("black hole", "black_hole"),
+    _of_twilio("half-open", "half_open", quick=True),
     _of_twilio("trickle", "trickle", seconds=0.1),
 ]

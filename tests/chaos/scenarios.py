@@ -13,7 +13,8 @@ SCENARIOS = [*network.SCENARIOS, *kills.SCENARIOS, *limits.SCENARIOS, *clocks.SC
 
 def quick() -> list[Scenario]:
     """Those of every test run, all in one world."""
-    return [replace(s, setting=replace(s.setting, own="")) for s in SCENARIOS if s.quick]
+    shared = [replace(s, setting=replace(s.setting, own="")) for s in SCENARIOS if s.quick]
+    return [*shared, *kills.QUICK]
 
 
 def named(words: Iterable[str]) -> list[Scenario]:

@@ -105,9 +105,10 @@ def test_a_mode_that_went_back_is_lost(ledger):
     assert "mode of +299" in ledger.lost[0]
 
 
-def test_what_was_never_acknowledged_may_be_or_not():
-    wish = Wish()
+@pytest.mark.parametrize("before", [None, "primary_only"])
+def test_what_was_never_acknowledged_may_be_or_not(before):
+    wish = Wish([before])
     wish.ask("fallback")
-    assert wish.allows(None)
+    assert wish.allows(before)
     assert wish.allows("fallback")
     assert not wish.allows("auto")

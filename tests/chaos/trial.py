@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.chaos.callers import Load, Terms
+from tests.chaos.callers import Load, Terms, modes
 from tests.chaos.ledger import Code, Ledger
 from tests.chaos.world import Setting, Usage, World
 from tests.support.stack import Api, wait_until
@@ -191,10 +191,9 @@ def check(world: World, ledger: Ledger, terms: Terms) -> None:
         for channel in ("backup_code", "totp"):
             used = [code for code in ledger.codes if code.used and code.channel == channel]
             list(pool.map(lambda code: _replay(_local.api, ledger, code), used[-REPLAYS:]))
-    modes = world.stack.api("GET", "/v1/ops/mode").json()["settings"]
+    present = modes(world.stack.api)
     for country in list(ledger.modes):
-        found = [m["mode"] for m in modes if m["country"] == country and m["application"] is None]
-        ledger.judge_mode(country, next(iter(found), None))
+        ledger.judge_mode(country, present.get(country))
 
 
 def replay(api: Api, ledger: Ledger, codes: list[Code]) -> None:
