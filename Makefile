@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lab lint types layers openapi messages locks audit demo clean
+.PHONY: help serve test lab chaos lint types layers openapi messages locks audit demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: lint types layers $(INSTALLED) ## everything that must hold
 
 lab: $(INSTALLED) ## simulated outages through the real decision: how soon it opens, how seldom in error
 	@$(BIN)/python -m tests.lab $(LAB_ARGS)
+
+chaos: $(INSTALLED) ## logins under load while what they need breaks: nothing wrong, nothing lost
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 lint: $(INSTALLED) ## style, and the API's description against the code
 	@$(BIN)/ruff check .

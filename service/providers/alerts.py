@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from service.deadline import DeadlineExceeded, within
 from service.domain.alerts import Alert
-from service.providers.deadline import DeadlineExceeded, within
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from service.deadline import DeadlineExceeded, within
 from service.domain.failures import FailureClass, Reason, SendFailure
-from service.providers.deadline import DeadlineExceeded, within
 
 IDLE_CONNECTIONS = 16  # kept per process
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -71,6 +71,7 @@ class SmtpMailer:
         try:
             within(deadline, lambda: self._deliver(message, deadline))
         except DeadlineExceeded:
+            self._distrust_idle()
             raise SendFailure(
                 FailureClass.PROVIDER_FAULT, Reason.DEADLINE, "timeout", maybe_sent=True
             ) from None
@@ -141,6 +142,11 @@ class SmtpMailer:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def _distrust_idle(self) -> None:
+        """The server went silent: connections that wait for work may be dead, and would cost a mail each."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _connect(self, timeout: float) -> smtplib.SMTP:
         server = self._server

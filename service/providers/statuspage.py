@@ -6,7 +6,7 @@ from typing import Literal
 import requests
 from pydantic import BaseModel, ValidationError
 
-from service.providers.deadline import DeadlineExceeded, within
+from service.deadline import DeadlineExceeded, within
 
 DEADLINE = 10.0  # seconds
 LARGEST = 2 * 1024 * 1024  # bytes

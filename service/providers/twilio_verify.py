@@ -12,11 +12,12 @@ from twilio.base import values
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
+from urllib3.exceptions import ProtocolError
 
+from service.deadline import DeadlineExceeded, within
 from service.domain.channels import Channel
 from service.domain.contacts import Phone
 from service.domain.failures import CheckFailure, FailureClass, Reason, SendFailure
-from service.providers.deadline import DeadlineExceeded, within
 from service.providers.twilio_errors import check_failure, is_over, send_failure
 
 CONNECTIONS = 512  # a process may have this many calls under way before it opens throw-away connections
@@ -61,6 +62,7 @@ class TwilioVerify:
         http = TwilioHttpClient(max_retries=0)  # time is bounded by `within`, retries are the plan's
         http.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         http.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        self._http = http
         client = Client(account.account_sid, account.auth_token, http_client=http)
         client.verify.base_url = account.base_url
         self._service = client.verify.v2.services(account.service_sid)
@@ -100,6 +102,7 @@ class TwilioVerify:
                 ),
             )
         except DeadlineExceeded:
+            self._distrust_idle()
             raise SendFailure(
                 FailureClass.PROVIDER_FAULT, Reason.DEADLINE, "timeout", maybe_sent=True
             ) from None
@@ -107,7 +110,10 @@ class TwilioVerify:
             raise send_failure(error.status, _code(error)) from None
         except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
             raise SendFailure(
-                FailureClass.PROVIDER_FAULT, Reason.PROVIDER_ERROR, _transport_code(error)
+                FailureClass.PROVIDER_FAULT,
+                Reason.PROVIDER_ERROR,
+                _transport_code(error),
+                maybe_sent=_may_have_arrived(error),
             ) from None
         if not verification.sid:
             raise SendFailure(FailureClass.PROVIDER_FAULT, Reason.PROVIDER_ERROR, "unreadable")
@@ -127,6 +133,7 @@ class TwilioVerify:
                 lambda: self._service.verification_checks.create(to=phone.e164, code=code),
             )
         except DeadlineExceeded:
+            self._distrust_idle()
             raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
         except TwilioRestException as error:
             if is_over(error.status, _code(error)):
@@ -135,6 +142,10 @@ class TwilioVerify:
         except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
         return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
+
+    def _distrust_idle(self) -> None:
+        """One connection went silent: those that wait for work may be dead, and would cost a call each."""
+        self._http.session.close()  # only its idle ones; it goes on with new ones
 
     def look_up(self, *, deadline: float) -> VerifyService:
         """Read how the service is set up. Nothing is sent to anybody.
@@ -181,6 +192,15 @@ def _locale(wanted: str) -> object:
             return candidate
     unset: object = values.unset
     return unset
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    """Whether a request may have been carried out: its connection ended before the answer, not before it."""
+    return (
+        isinstance(error, requests.exceptions.ConnectionError)
+        and bool(error.args)
+        and isinstance(error.args[0], ProtocolError)
+    )
 
 
 def _transport_code(error: Exception) -> str:

@@ -17,8 +17,8 @@ from standardwebhooks import Webhook
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as TimeoutFault
 
+from service.deadline import DeadlineExceeded, within
 from service.domain.hook_urls import Address, PrivateHosts, Target, parse_target
-from service.providers.deadline import DeadlineExceeded, within
 
 DEADLINE = 10.0  # seconds, for all of it
 CONNECT_TIMEOUT = 4.0  # seconds per address

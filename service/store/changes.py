@@ -1,15 +1,20 @@
 """Waiting for a challenge to change: one subscription a process, whatever the number of waiters."""
 
 import threading
+import time
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from redis.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from service.store import keys
 from service.store.redis import Store
 
 RECONNECT = 1.0  # seconds
+SILENCE = 5.0  # seconds without a word, after which the server is asked for one; as many more, and it is gone
 MOST_WAITERS = 10  # for one challenge in one process: some tabs, and the application
 
 
@@ -66,16 +71,32 @@ class ChangeListener:
         while True:
             try:
                 pubsub = self._store.subscriber()
-                pubsub.subscribe(keys.CHANGED)
-                while True:
-                    self._wake(pubsub)
+                try:
+                    pubsub.subscribe(keys.CHANGED)
+                    self._follow(pubsub)
+                finally:
+                    pubsub.close()
             except (RedisError, OSError, ValueError):
                 pause.wait(RECONNECT)
 
-    def _wake(self, pubsub: PubSub) -> None:
-        # Shorter than the client's own socket time-out, which would count as a lost connection.
-        message = pubsub.get_message(timeout=1.0)
-        if message is None:
+    def _follow(self, pubsub: PubSub) -> None:
+        """Listen for as long as the server is there: who vanishes without a word sends no end either."""
+        heard, asked = time.monotonic(), False
+        while True:
+            # Shorter than the client's own socket time-out, which would count as a lost connection.
+            message = pubsub.get_message(timeout=min(1.0, SILENCE))
+            silent = time.monotonic() - heard
+            if message is not None:
+                heard, asked = time.monotonic(), False
+                self._wake(message)
+            elif silent > 2 * SILENCE:
+                raise RedisConnectionError("it answers no more")
+            elif silent > SILENCE and not asked:
+                pubsub.ping()
+                asked = True
+
+    def _wake(self, message: Mapping[str, Any]) -> None:
+        if message["type"] != "message":
             return
         with self._lock:
             for waiter in self._waiters.get(message["data"].decode(), ()):

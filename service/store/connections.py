@@ -21,7 +21,8 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 CONNECT_TIMEOUT = 1.0  # seconds
-COMMAND_TIMEOUT = 3.0  # seconds; longer than any script, and than WAITAOF may take
+COMMAND_TIMEOUT = 3.0  # seconds without a byte; longer than any script, and than WAITAOF may take
+EXCHANGE_TIMEOUT = CONNECT_TIMEOUT + COMMAND_TIMEOUT  # seconds for all of it, however its bytes come
 MAX_CONNECTIONS = 512  # per process and node: hundreds of challenges may wait for a provider, few for Redis
 REFRESH_PAUSE = 0.25  # seconds between looks at who has which slots
 

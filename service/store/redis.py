@@ -28,9 +28,11 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from service.deadline import DeadlineExceeded, within
 from service.domain.errors import StoreUnavailable
-from service.store.connections import Command, Node, Nodes, nodes_for
+from service.store.connections import EXCHANGE_TIMEOUT, Command, Node, Nodes, nodes_for
 
 SCANNED = 500  # keys looked at in a step
 REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
@@ -177,18 +179,23 @@ class Store:
 
         def exchange(node: Node, places: list[int]) -> None:
             try:
-                found = self._exchange(node, [commands[place] for place in places], durable)
+                own = [commands[place] for place in places]
+                found = within(EXCHANGE_TIMEOUT, lambda: self._exchange(node, own, durable))
             except (StoreUnavailable, RedisError) as error:
                 failures.append(error)  # told by the caller; a greenlet's own are logged as crashes
+                return
+            except DeadlineExceeded:
+                _distrust_idle(node)
+                failures.append(StoreUnavailable())
                 return
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
 
-        own = [(node, [waiting[index] for index in indices]) for node, indices in groups]
-        if len(own) == 1:
-            exchange(*own[0])
+        parts = [(node, [waiting[index] for index in indices]) for node, indices in groups]
+        if len(parts) == 1:
+            exchange(*parts[0])
         else:  # to all of them at once
-            gevent.joinall([gevent.spawn(exchange, node, places) for node, places in own], raise_error=True)
+            gevent.joinall([gevent.spawn(exchange, node, places) for node, places in parts], raise_error=True)
         if failures:
             raise failures[0]
         return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
@@ -216,6 +223,8 @@ class Store:
                     answers[i] = asked[1]
                     answers[len(commands) :] = asked[2:]
         except RedisError as error:
+            if isinstance(error, RedisTimeoutError):
+                _distrust_idle(node)
             self._nodes.refresh()
             raise _translated(error) from error
         promised, answers = answers[len(commands) :], answers[: len(commands)]
@@ -254,6 +263,11 @@ class Store:
         for command in commands:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         return pipeline.execute(raise_on_error=False)
+
+
+def _distrust_idle(node: Node) -> None:
+    """One connection went silent: those that wait for work may be as dead, and would cost a request each."""
+    node.client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _is_kept(answer: Any) -> bool:

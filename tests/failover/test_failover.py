@@ -164,6 +164,8 @@ def test_a_primary_dies_under_load(api, stack, servers):
     wait_until(
         lambda: servers.client(victim).info("replication").get("slave0", {}).get("state") == "online", 60
     )
+    # Nor would a worker that is still starting be started again here.
+    wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"], 30)
     ended = threading.Event()
     callers = [Caller(stack.url, number) for number in range(CALLERS)]
 

@@ -1,4 +1,4 @@
-"""A bound on a whole exchange with a provider.
+"""A bound on a whole exchange with a provider, or with Redis.
 
 Socket time-outs bound each wait; a peer that sends a byte now and then outlives them for ever. Here the
 caller's greenlet is interrupted wherever it waits, so this works in processes that gevent has patched:
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import gevent
+from gevent import monkey
 
 T = TypeVar("T")
 
@@ -23,6 +24,8 @@ def within(seconds: float, exchange: Callable[[], T]) -> T:
     Raises:
         DeadlineExceeded: it took longer; its connection is closed, not returned to its pool.
     """
+    if not monkey.is_module_patched("socket"):
+        return exchange()  # a command: it waits with its only thread, which nothing could interrupt
     timer = gevent.Timeout(max(seconds, 0.001))
     timer.start()
     try:
