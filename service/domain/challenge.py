@@ -15,6 +15,7 @@ from service.domain.channels import PRIMARY_PROVIDER, TRAITS, Assurance, Channel
 from service.domain.contacts import Email, Phone
 from service.domain.errors import ChallengeEnded
 from service.domain.failures import Reason
+from service.domain.limits import ATTEMPTS, SENDS, Standing
 
 Status = Literal["pending", "approved", "expired", "locked", "canceled", "failed"]
 State = Literal["waiting", "sent", "ready", "failed", "skipped"]
@@ -144,6 +145,18 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     def attempts_remaining(self) -> int:
         """How many wrong codes are left before the challenge locks."""
         return max(0, self.max_attempts - self.attempts)
+
+    def attempts_standing(self, now: int) -> Standing:
+        """The codes that may still be tried, as a limit."""
+        return self._standing(ATTEMPTS, now, self.max_attempts, self.attempts_remaining())
+
+    def sends_standing(self, now: int, most: int) -> Standing:
+        """The messages that may still be sent, of so many, as a limit."""
+        return self._standing(SENDS, now, most, max(0, most - self.sends))
+
+    def _standing(self, name: str, now: int, most: int, left: int) -> Standing:
+        life, rest = self.expires_at - self.created_at, max(0, self.expires_at - now)
+        return Standing(name, most, life // 1000, left, -(-rest // 1000))
 
     # What can happen
 

@@ -208,10 +208,14 @@ class ChangeChallenge:
 
     def _require_send_allowed(self, challenge: Challenge, now: int) -> None:
         if challenge.sends >= self._sends:
-            raise SendsExhausted("This challenge has sent as often as it may.")
+            left = challenge.sends_standing(now, self._sends)
+            text = "This challenge has sent as often as it may. Answer it, or start another."
+            raise SendsExhausted(text, retry_after=max(1, left.reset), standings=[left])
         if now < challenge.resend_at:
             seconds = -(-(challenge.resend_at - now) // 1000)
-            raise ResendTooSoon(f"Wait {seconds} s before asking for another message.", retry_after=seconds)
+            left = challenge.sends_standing(now, self._sends)
+            text = f"Wait {seconds} s before asking for another message."
+            raise ResendTooSoon(text, retry_after=seconds, standings=[left])
 
     def _walk(self, challenge: Challenge, subject: Subject, now: int) -> Walk:
         drill = self._drills.running() if challenge.drill else None

@@ -112,7 +112,7 @@ def verify_challenge(call: Call[VerifyRequest]) -> Answer:
     verdict = call.services.verify(
         call.caller.application, call.path["id"], call.body.code, call.body.channel
     )
-    left = rate_limits.attempts(verdict.challenge, call.services.core.clock())
+    left = verdict.challenge.attempts_standing(call.services.core.clock())
     return Answer(verdict_view(call.services, verdict), headers=rate_limits.fields([left]))
 
 
@@ -130,7 +130,7 @@ def resend_challenge(call: Call[EmptyRequest]) -> Answer:
     challenge, subject = call.services.change.resend(call.caller.application, call.path["id"])
     answer = _answer(call, challenge, subject)
     core = call.services.core
-    left = rate_limits.sends(challenge, core.clock(), core.settings.limits.sends)
+    left = challenge.sends_standing(core.clock(), core.settings.limits.sends)
     return Answer(answer.body, answer.status, {**answer.headers, **rate_limits.fields([left])})
 
 

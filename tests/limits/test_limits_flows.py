@@ -199,8 +199,9 @@ def test_resends_and_cool_downs_are_settings(services, start, clock):
     again, _ = ours.change.resend("default", challenge.id)
     assert again.resend_at == clock() + 5000
     clock.pass_(5)
-    with pytest.raises(SendsExhausted):
+    with pytest.raises(SendsExhausted) as exhausted:
         ours.change.resend("default", challenge.id)
+    assert exhausted.value.retry_after == 590  # another challenge may, then
 
 
 def test_attempts_are_a_setting(services, start):

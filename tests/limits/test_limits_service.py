@@ -78,6 +78,7 @@ def test_attempts_and_messages_left(api, person):
     resent = api("POST", f"/v1/challenges/{challenge['id']}/resend")
     assert resent.status_code == 429  # too soon
     assert int(resent.headers["Retry-After"]) >= 1
+    assert limits(resent)["sends"][:3] == (5, 600, 4)
 
 
 def test_wrong_codes_in_a_row(api, cli, person):
