@@ -43,7 +43,7 @@ local function save(key, id, c)
   return raw
 end
 
--- Wrong codes in a row, of a user and of a user from one network address. Each a hash: n how many, t until
+-- Wrong codes in a row, of a user and of a user from one network address. Each a hash: n how many, told once, t until
 -- when (ms) nothing is compared. They are in the challenge's slot: otp:{00}:
 local NEVER = 2 ^ 53
 local DAY = 86400000
@@ -89,10 +89,11 @@ local function uncount_failure(keys, c)
   end
 end
 
+-- Once, however many were on their way.
 local function tell_if_locked(keys, c, f, now)
   local user = failures_of(keys, c)
   local n = tonumber(redis.call('HGET', user, 'n') or '0')
-  if n >= f.lock then
+  if n >= f.lock and redis.call('HSETNX', user, 'told', 1) == 1 then
     emit(keys.outbox, 'user.locked', now, cjson.encode({ application = c.a, user = c.u, failures = n }))
   end
 end

@@ -329,6 +329,7 @@ def test_after_a_hundred_an_operator_is_needed(services, clock, start):
     with pytest.raises(UserLocked) as locked:
         verify(ours, challenge, app.at(clock() // 1000))
     assert locked.value.extra == {"accepts": ["backup_code"]}
+    assert not verify(ours, challenge, "AAAA-AAAA-AAAA-AAAA")  # compared, and told of no more
     events = [e.type for e in ours.health.read({})]
     assert events.count("user.locked") == 1
     assert ours.unlock("default", "ada", "knows her", OPERATOR).number == 100
