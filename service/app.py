@@ -152,7 +152,7 @@ class Core:
     @property
     def unlock(self) -> UnlockUser:
         """An operator lets somebody begin anew."""
-        return UnlockUser(self.failures, self.users, self.audit)
+        return UnlockUser(self.failures, self.users, self.audit, clock=self.clock)
 
     @property
     def toll_fraud(self) -> WatchTollFraud:
@@ -457,6 +457,7 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
         users,
         codes_key=core.keyring.codes,
         custom_code=core.settings.twilio_custom_code,
+        clock=core.clock,
     )
 
 

@@ -4,6 +4,7 @@ Before Twilio is called, the send is counted against the number's verification (
 limits, and a number that is known not to get a channel, or suspected of toll fraud, is left alone.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from service.channels.base import Receipt, SendJob
@@ -31,12 +32,14 @@ class PhoneCodes:
         *,
         codes_key: bytes,
         custom_code: bool,
+        clock: Callable[[], int],
     ) -> None:
         self._twilio = twilio
         self._numbers = numbers
         self._users = users
         self._codes_key = codes_key
         self._custom_code = custom_code
+        self._clock = clock
 
     def send(self, channel: Channel, job: SendJob) -> Receipt:
         """Send the code to the challenge's number. Raises `SendFailure`."""
@@ -48,7 +51,7 @@ class PhoneCodes:
         if reservation.outcome != "ok":
             raise _refusal(reservation)
         if route_name(channel, phone.calling_code, reservation.carrier) in job.trouble:
-            self._numbers.send_failed(wanted)
+            self._numbers.send_failed(wanted, reservation)
             raise SendFailure(
                 FailureClass.PROVIDER_FAULT,
                 Reason.CIRCUIT_OPEN,
@@ -68,7 +71,7 @@ class PhoneCodes:
             )
         except SendFailure as failure:
             if not failure.maybe_sent:
-                self._numbers.send_failed(wanted)
+                self._numbers.send_failed(wanted, reservation)
             failure.carrier = reservation.carrier
             if failure.remember_for:
                 self._numbers.remember_undeliverable(
@@ -79,12 +82,28 @@ class PhoneCodes:
         return Receipt(sid, own_code=custom is not None, carrier=reservation.carrier)
 
     def finish(
-        self, phone: Phone, verification: str, status: Literal["canceled", "approved"], *, deadline: float
+        self,
+        phone: Phone,
+        verification: str,
+        status: Literal["canceled", "approved"],
+        *,
+        got_in: bool,
+        deadline: float,
     ) -> bool:
-        """Tell Twilio how a verification ended here. Returns whether it knows now."""
+        """Tell Twilio how a verification ended here. Returns whether it knows now.
+
+        Args:
+            phone: its number.
+            verification: its id there.
+            status: `approved` by our own code, or `canceled`.
+            got_in: whether its user did, by whatever channel.
+            deadline: seconds.
+        """
+        if got_in:
+            self._answered(phone, by_phone=status == "approved")
         if not self._twilio.finish(verification, status, deadline=deadline):
             return False
-        self._over(phone, answered=status == "approved")
+        self._numbers.verification_over(self._users.number_key(phone.e164))
         return True
 
     def sharers(self, phone: Phone, verification: str) -> list[str]:
@@ -95,11 +114,14 @@ class PhoneCodes:
         """Ask Twilio about a code. Raises `CheckFailure`."""
         verdict = self._twilio.check(phone, code, deadline=deadline)
         if verdict != "wrong":
-            self._over(phone, answered=verdict == "approved")
+            self._numbers.verification_over(self._users.number_key(phone.e164))
+        if verdict == "approved":
+            self._answered(phone, by_phone=True)
         return verdict
 
-    def _over(self, phone: Phone, *, answered: bool) -> None:
-        self._numbers.verification_over(self._users.number_key(phone.e164), answered=answered)
+    def _answered(self, phone: Phone, *, by_phone: bool) -> None:
+        number, block = self._users.number_key(phone.e164), self._users.block_key(block_of(phone))
+        self._numbers.answered(number, block, self._clock(), by_phone=by_phone)
 
     def _wanted(self, channel: Channel, job: SendJob, phone: Phone) -> Wanted:
         block, country = block_of(phone), phone.calling_code
@@ -109,7 +131,7 @@ class PhoneCodes:
             origin=job.origin,
             channel=channel,
             at=job.now,
-            healthy=route_name(channel, country) not in job.trouble,
+            route=route_name(channel, country),
             told={"provider": PRIMARY_PROVIDER, "channel": channel, "country": country, "block": block},
         )
 

@@ -150,7 +150,7 @@ def fraud_alert(data: Mapping[str, Any], at: int, *, base: str | None) -> Alert:
     if data.get("code") == FRAUD_GUARD:
         found = f"{data['provider']}'s fraud guard blocks numbers in {country}"
     else:
-        found = f"{data['sends']} messages to numbers that begin with {data['block']}, and nobody answered"
+        found = f"{data['numbers']} numbers that begin with {data['block']} got messages, hardly one answered"
     lines = [
         f"Status: toll fraud (SMS pumping) is suspected: {found}.",
         f"Routes: {data['provider']}/{data['channel']}/{country}, which is healthy otherwise.",

@@ -37,7 +37,7 @@ TOLD: Mapping[str, tuple[str, ...]] = {
     "user.reset": ("application", "factors"),
     "user.deleted": ("application",),
     "user.locked": ("application", "failures"),
-    "fraud.suspected": ("provider", "channel", "country", "block", "sends"),
+    "fraud.suspected": ("provider", "channel", "country", "block", "numbers"),
     "provider.circuit_open": ("route", "from", "to", "reason"),
     "provider.circuit_half_open": ("route", "from", "to", "reason"),
     "provider.circuit_closed": ("route", "from", "to", "reason"),

@@ -82,7 +82,7 @@ class Limits:
     Attributes:
         address: challenges by the network address (`client_ip`) that they are for.
         application: challenges of one application.
-        user: challenges of one user that may send something.
+        user: challenges of one user; beyond it nothing is sent.
         number: messages to one phone number or e-mail address.
         prefix: messages to one block of 10 000 phone numbers.
         phone: messages to phones, of the whole installation.

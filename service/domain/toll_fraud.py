@@ -2,7 +2,7 @@
 
 Three guards. Numbers whose calls are shared revenue, and countries nobody serves, get no message. A block of
 numbers gets so many messages in a while and no more (`Limits.prefix`). And pumping never converts: a block is
-suspected once so many messages to it have matured without anybody there getting in, though the route is
+suspected once so many of its numbers had time to answer and less than a tenth did, though the route is
 healthy; then its users are asked for another factor, those excepted whose number has answered before.
 In an outage nothing converts either, but then the route opens first: it needs fewer matured sends than this.
 """
@@ -17,10 +17,10 @@ from service.domain.contacts import Phone
 from service.domain.text import is_calling_code
 
 BLOCK_DIGITS = 4  # left off a number: what is sold to one customer is mostly blocks of 10 000
-SUSPECT_AFTER = 20  # matured sends that nobody answered; the silence test opens a route within 15
-EACH_CONVERSION = 10  # sends that one approval speaks for: below a tenth is no login flow's conversion
+SUSPECT_AFTER = 20  # numbers that had time to answer and did not; the silence test opens a route within 15
+ONE_IN = 10  # numbers answer at least where people log in
 MATURE = 90_000  # ms, as for the silence test
-REMEMBERED = 3_600_000  # ms that an unanswered send counts
+REMEMBERED = 3_600_000  # ms that a message, or an answer, counts
 SUSPECTED = 3_600_000  # ms the first time; twice as long each time it comes again within a day
 SUSPECTED_AT_MOST = 12 * 3_600_000  # ms, which is how long Twilio's Fraud Guard blocks a prefix
 TRUSTED = 90 * 86_400_000  # ms that a number which answered is excepted from suspicion
@@ -32,9 +32,13 @@ _EARNING = frozenset(
         PhoneNumberType.UAN,
         PhoneNumberType.VOICEMAIL,
         PhoneNumberType.PAGER,
+        PhoneNumberType.PERSONAL_NUMBER,  # such as +44 70
     }
 )
-_PREMIUM_CODE = 979  # International Premium Rate Service (ITU-T E.164.3)
+# Satellites and networks that are no country's, of which pumpers are fond; and International Premium Rate
+# (ITU-T E.164, assigned codes). The former may be named in `OTP_COUNTRIES`.
+_NOWHERE = frozenset({"+870", "+881", "+882", "+883"})
+_PREMIUM = "+979"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class Served:
         number = phonenumbers.parse(phone.e164)
         if earns(phone, number):
             return False
-        if self.countries is None or phone.calling_code in self.countries:
+        if self.countries is None:
+            return phone.calling_code not in _NOWHERE
+        if phone.calling_code in self.countries:
             return True
         # Of numbers that no plan has yet, the region that the calling code is mostly for.
         mostly = phonenumbers.region_code_for_country_code(int(phone.calling_code))
@@ -77,7 +83,7 @@ EVERYWHERE = Served()
 def earns(phone: Phone, number: phonenumbers.PhoneNumber | None = None) -> bool:
     """Whether somebody is paid for what is sent to a number: premium rate, shared cost and the like."""
     number = number or phonenumbers.parse(phone.e164)
-    return number.country_code == _PREMIUM_CODE or phonenumbers.number_type(number) in _EARNING
+    return phone.calling_code == _PREMIUM or phonenumbers.number_type(number) in _EARNING
 
 
 def block_of(phone: Phone) -> str:

@@ -43,7 +43,7 @@ class Walk:
         drill: the one that runs.
         down: providers that failed on it, and how that is told.
         fraud: somebody suspects toll fraud: no paid channel may follow.
-        limited: the send that a limit held up, if one did.
+        limited: the send that a limit held up, if one did; of several, that which may be made soonest.
     """
 
     challenge: Challenge
@@ -248,7 +248,9 @@ class Cascade:
         if failure.refusal is not None:
             walk.challenge = walk.challenge.refused(channel, failure.refusal)
             metrics.REFUSED_SENDS.labels(channel, failure.refusal).inc()
-            if failure.refusal is Reason.RATE_LIMITED:
+            if failure.refusal is Reason.RATE_LIMITED and (
+                walk.limited is None or failure.wait < walk.limited.wait
+            ):
                 walk.limited = failure
         if failure.reason is Reason.CIRCUIT_OPEN:
             route = route_name(channel, job.country, failure.carrier)

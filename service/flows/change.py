@@ -94,10 +94,7 @@ class ChangeChallenge:
             walk.challenge = walk.challenge.left(channel, Reason.CIRCUIT_OPEN)
             self._cascade.advance(walk, others, Reason.CIRCUIT_OPEN)
         elif (failure := self._cascade.send(walk, channel, None)) is not None:
-            moved = self._cascade.advance(walk, others, failure.reason)
-            if walk.limited is not None and not moved:
-                self._store(walk)
-                raise rate_limited(walk.limited)
+            self._require_way(walk, channel, moved=self._cascade.advance(walk, others, failure.reason))
         return self._store(walk), subject
 
     def switch(self, application: str, challenge_id: str, named: Channel | None) -> tuple[Challenge, Subject]:
@@ -106,6 +103,7 @@ class ChangeChallenge:
         Raises:
             InvalidInput: the named channel can't serve in this challenge.
             NoOtherChannel: nothing comes after the present one.
+            RateLimited: a limit holds up the message; the prompt stays where it was.
             ResendTooSoon: the named channel was sent to a moment ago.
         """
         challenge, subject, now = self._pending(application, challenge_id)
@@ -130,6 +128,7 @@ class ChangeChallenge:
             raise NoOtherChannel("There is no other channel to switch to.")
         if challenge.channel is not None:
             walk.miss(challenge.channel)
+            self._require_way(walk, challenge.channel, moved=moved)
         return self._store(walk), subject
 
     def deadline_passed(self, challenge_id: str) -> Challenge | None:
@@ -166,7 +165,8 @@ class ChangeChallenge:
             if candidates:
                 reason = Reason.DRILL if challenge.was_lost(present.channel) else Reason.NOT_DELIVERED
                 walk.challenge = challenge.left(present.channel, reason)
-                self._cascade.advance(walk, candidates, reason)
+                if not self._cascade.advance(walk, candidates, reason) and walk.limited is not None:
+                    walk.prompt(present.channel, Reason.UNDELIVERABLE)  # a code may still arrive there
         return self._store(walk)
 
     def delivery_failed(self, challenge_id: str, channel: Channel, ref: str) -> int | None:
@@ -191,6 +191,18 @@ class ChangeChallenge:
             self._cascade.advance(walk, _after(challenge, channel), Reason.DELIVERY_FAILED)
         self._store(walk)
         return entry.sent_at
+
+    def _require_way(self, walk: Walk, before: Channel, *, moved: bool) -> None:
+        """Where a limit held up the only message, the prompt goes back to where a code was sent before.
+
+        Raises:
+            RateLimited: it did. That is stored.
+        """
+        if moved or walk.limited is None:
+            return
+        walk.prompt(before, Reason.UNDELIVERABLE)
+        self._store(walk)
+        raise rate_limited(walk.limited)
 
     def _pending(self, application: str, challenge_id: str) -> tuple[Challenge, Subject, int]:
         challenge, subject = self.get(application, challenge_id)

@@ -7,6 +7,7 @@ from typing import Literal
 from service.domain.channels import Channel
 from service.domain.contacts import Phone
 from service.domain.events import Event
+from service.domain.toll_fraud import block_of
 from service.flows.change import ChangeChallenge
 from service.providers.twilio_errors import DAY, UNREACHABLE
 from service.store.numbers import NumberStore
@@ -78,7 +79,8 @@ class HeedReports:
             "code": report.error_code,
             "sent_at": sent_at,
         }
-        event = Event("provider.delivery_report", self._clock(), told)
+        block = self._users.block_key(block_of(report.phone))
+        event = Event("provider.delivery_report", self._clock(), {**told, "block": block})
         if self._numbers.report(number, report.id, report.carrier, event):
             metrics.DELIVERY_REPORTS.labels(report.channel, report.status, report.error_code or "-").inc()
             if failed:

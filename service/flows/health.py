@@ -118,11 +118,13 @@ class DecideHealth:
             ):
                 return [t for route in self._routes(data["channel"], data) for t in route.fault(at)]
             case "challenge.approved" | "challenge.locked" | "challenge.canceled":
-                return self._answered(event.type, data, at)
+                return self._answered(data, at)
             case "challenge.missed" if self._is_watched(data["missed"], data, data["sent_at"]):
                 for route in self._routes(data["missed"], data):
                     route.failed(data["sent_at"] / 1000, reported=False)
-            case "provider.delivery_report" if data["status"] in NOT_DELIVERED and watched(data["channel"]):
+            case "provider.delivery_report" if data["status"] in NOT_DELIVERED and self._is_watched(
+                data["channel"], data, data["sent_at"]
+            ):
                 for route in self._routes(data["channel"], data):
                     route.failed(data["sent_at"] / 1000, reported=True)
             case "provider.checked":
@@ -130,13 +132,13 @@ class DecideHealth:
                 return route.fault(at) if data["fault"] else route.sent(at, watch=False)
         return []
 
-    def _answered(self, event_type: str, data: Mapping[str, Any], at: float) -> list[Transition]:
+    def _answered(self, data: Mapping[str, Any], at: float) -> list[Transition]:
         transitions: list[Transition] = []
         for channel, (sent_at, *carrier) in (data.get("sends") or {}).items():
             if not watched(channel):
                 continue
             told = {"country": data["country"], "carrier": carrier[0] if carrier else None}
-            if event_type == "challenge.approved" and data.get("block"):
+            if channel == data.get("approved_by") and data.get("block"):
                 self._crowd(channel, told).answered(data["block"], sent_at / 1000)
             if not self._is_watched(channel, data, sent_at):
                 continue

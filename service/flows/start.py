@@ -14,7 +14,7 @@ from service.domain.contacts import Email, Phone
 from service.domain.drills import Drill
 from service.domain.errors import RateLimited, StateConflict
 from service.domain.events import challenge_event
-from service.domain.failures import Reason
+from service.domain.failures import Reason, SendFailure
 from service.domain.health.breaker import State
 from service.domain.limits import ADDRESS, APPLICATION, USER, Limits, Standing, network_of
 from service.domain.mode import Mode, effective
@@ -177,9 +177,9 @@ class StartChallenge:
             trouble = {n: s for n, s in self._gates.trouble(states).items() if n not in planned_routes}
         walk = self._cascade.begin(planned, subject, now, trouble=trouble, drill=drilled)
         ready = self._cascade.advance(walk, entries, None)
-        if walk.limited is not None and not ready:
-            metrics.RATE_LIMITED.labels(rate_limited(walk.limited).extra["limit"]).inc()
-            raise rate_limited(walk.limited)
+        held_up = walk.limited if not ready else None
+        if held_up is not None and not walk.down:
+            raise self._held_up(held_up)
         challenge, events = walk.challenge, walk.events
         if ready:
             shown = presentable(challenge.entries, requested=request.channels is not None)
@@ -194,10 +194,17 @@ class StartChallenge:
         due_at = next_due(challenge, self._clock(), self._delivery_deadline)
         if not self._challenges.save(challenge, events, now=now, due_at=due_at):
             raise StateConflict("A challenge with this id exists.")  # 128 random bits came twice
+        if held_up is not None:  # it was stored, so that health hears of the provider's faults
+            raise self._held_up(held_up)
         metrics.CHALLENGES.labels(challenge.status).inc()
         if drilled is None:
             metrics.START_SECONDS.observe(time.monotonic() - began)
         return Started(challenge.next_version(), subject, standings)
+
+    def _held_up(self, failure: SendFailure) -> RateLimited:
+        error = rate_limited(failure)
+        metrics.RATE_LIMITED.labels(error.extra["limit"]).inc()
+        return error
 
     def _origin(self, client_ip: str | None) -> str | None:
         return self._users.origin_key(network_of(client_ip)) if client_ip is not None else None

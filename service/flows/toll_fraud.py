@@ -1,4 +1,4 @@
-"""Toll fraud: who got in speaks for their block of numbers; suspected blocks are told of, listed, let go."""
+"""Toll fraud: suspected blocks of numbers are told of, listed, let go."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ _log = logs.get("fraud")
 
 
 class WatchTollFraud:
-    """What is suspected is decided where a message is counted (`block_send.lua`); this is the rest."""
+    """What is suspected is decided where a message is counted (`store/blocks.py`); this is the rest."""
 
     def __init__(self, blocks: BlockStore, audit: Audit, *, clock: Callable[[], int]) -> None:
         self._blocks = blocks
@@ -21,14 +21,7 @@ class WatchTollFraud:
         self._clock = clock
 
     def note(self, events: Sequence[OutboxEvent]) -> None:
-        """The worker's part: hear who got in, by whatever channel, and what became suspect."""
-        answered = [
-            event.data["block"]
-            for event in events
-            if event.type == "challenge.approved" and event.data.get("block")
-        ]
-        if answered:
-            self._blocks.answered(answered)
+        """The worker's part: list what became suspect."""
         suspected = [event for event in events if event.type == "fraud.suspected"]
         if suspected:
             self._blocks.note([self._suspect(event) for event in suspected])

@@ -69,7 +69,8 @@ class TellVendor:
             if other != challenge.id and self._waits(other):
                 return False  # its user may still answer with the same code
         status: Literal["approved", "canceled"] = "approved" if approved else "canceled"
-        return self._phone_codes.finish(phone, entry.ref, status, deadline=DEADLINE)
+        got_in = challenge.status == "approved"
+        return self._phone_codes.finish(phone, entry.ref, status, got_in=got_in, deadline=DEADLINE)
 
     def _waits(self, challenge_id: str) -> bool:
         challenge = self._challenges.get(challenge_id, None)

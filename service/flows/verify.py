@@ -148,7 +148,7 @@ class VerifyChallenge:
                 # Nothing was sent as far as anyone knows.
                 return self._settle(challenge, "wrong", fault=fault)
             limit = MAX_REFUNDS if local else MAX_REFUNDS_PROVIDER_ONLY
-            return self._refund(challenge, limit, fault=fault)
+            return self._refund(challenge, limit, fault=fault, compared=local)
         metrics.CHECKS.labels(PRIMARY_PROVIDER, verdict).inc()
         match verdict:
             case "approved":
@@ -161,9 +161,13 @@ class VerifyChallenge:
             case _:
                 return self._settle(challenge, "wrong", fault=False)
 
-    def _refund(self, challenge: Challenge, limit: int, *, fault: bool | None) -> Verdict:
+    def _refund(self, challenge: Challenge, limit: int, *, fault: bool | None, compared: bool) -> Verdict:
+        """Give the attempt back. What was compared with local factors stays a failure of the user's."""
         reply = self._challenges.settle(
-            challenge.id, challenge.application, self._clock(), "refund", max_refunds=limit, fault=fault
+            *(challenge.id, challenge.application, self._clock(), "refund"),
+            max_refunds=limit,
+            compared=compared,
+            fault=fault,
         )
         if reply.outcome != "refunded":
             return self._verdict(reply, None)

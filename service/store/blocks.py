@@ -1,9 +1,10 @@
-"""Blocks of phone numbers in Redis: how many messages go there, and whether anybody answers.
+"""Blocks of phone numbers in Redis: how many messages go there, and how many numbers answer.
 
-By the keyed hash of the block, in slots of their own.
+By the keyed hash of the block, in slots of their own. Numbers are counted, not messages: nobody can have a
+whole block suspected by what goes to one phone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from service.domain import toll_fraud
 from service.domain.limits import PREFIX, Rate
 from service.store import keys
 from service.store.connections import Command
+from service.store.health import HealthStore
 from service.store.redis import SCRIPTS, Store, call
 
 
@@ -27,10 +29,20 @@ class Suspect(Struct, frozen=True, kw_only=True):
 
 
 class Judgement(NamedTuple):
-    """Whether a message may go to a block: `ok`, `suspected` or `fast`; and seconds until it may."""
+    """Whether a message may go to a block.
+
+    Attributes:
+        outcome: `ok`, `suspected` or `fast`: there were too many in a while.
+        wait: seconds until there may be one.
+        counted: its number was counted by this, as one that has not answered yet.
+        fraud: it looks like toll fraud, if its route is healthy.
+
+    """
 
     outcome: str
     wait: int = 0
+    counted: bool = False
+    fraud: bool = False
 
 
 class BlockStore:
@@ -38,41 +50,61 @@ class BlockStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._health = HealthStore(store)
 
-    def send_command(
-        self, hashed: str, now: int, rate: Rate | None, *, healthy: bool, told: dict[str, Any]
-    ) -> Command:
-        """The command that counts a message to a block before it is sent; `judged` reads its answer.
+    def send_command(self, hashed: str, number: str, now: int, rate: Rate | None) -> Command:
+        """The command that counts a message to a block before it is sent; `judged` reads its answer."""
+        names = [keys.block_sends(hashed), keys.block_answers(hashed), keys.block_state(hashed)]
+        known = (toll_fraud.SUSPECT_AFTER, toll_fraud.MATURE, toll_fraud.REMEMBERED, toll_fraud.ONE_IN)
+        return call(
+            SCRIPTS["block_send"], [*names, keys.rate(PREFIX, hashed)], [number, now, *known, *_of(rate)]
+        )
+
+    def unsend_command(self, hashed: str, number: str | None, now: int, rate: Rate | None) -> Command:
+        """The command that takes a count back: nothing was sent. `number`: unless it was counted before."""
+        names = [keys.block_sends(hashed), keys.rate(PREFIX, hashed)]
+        return call(SCRIPTS["block_unsend"], names, [number or "", now, *_of(rate)])
+
+    def answered_commands(self, hashed: str, number: str, now: int, *, by_phone: bool) -> list[Command]:
+        """The commands that note that somebody got in; the same again changes nothing.
 
         Args:
             hashed: the block's keyed hash.
+            number: the number's.
             now: ms.
-            rate: how many may go there.
-            healthy: whether its route is, so that silence is the block's own.
-            told: what the event says if it is suspected by this.
+            by_phone: by the code that was sent there; otherwise it speaks for this number alone.
         """
-        limit, window = _of(rate)
-        return call(
-            SCRIPTS["block_send"],
-            [*self._names(hashed), keys.rate(PREFIX, hashed), keys.outbox(hashed[:2])],
+        commands: list[Command] = [("ZREM", keys.block_sends(hashed), number)]
+        if by_phone:
+            answers = keys.block_answers(hashed)
+            commands += [("ZADD", answers, now, number), ("PEXPIRE", answers, toll_fraud.REMEMBERED)]
+        return commands
+
+    def suspect(self, hashed: str, route: str, now: int, told: dict[str, Any]) -> int:
+        """Suspect a block, if its route is healthy and somebody watches over that.
+
+        Args:
+            hashed: the block's keyed hash.
+            route: of the message that made it look like fraud.
+            now: ms.
+            told: what the event says.
+
+        Returns:
+            Seconds for which nothing is sent there; 0: it is not suspected.
+        """
+        states, _, deciding = self._health.overview()
+        state = states.get(route)
+        if not deciding or (state is not None and (state.state != "closed" or state.share < 1.0)):
+            return 0  # in an outage nobody answers either, and without a worker nobody would know of one
+        life = self._store.run(
+            SCRIPTS["block_suspect"],
+            [keys.block_sends(hashed), keys.block_state(hashed), keys.outbox(hashed[:2])],
             [
-                *(now, int(healthy), toll_fraud.SUSPECT_AFTER, toll_fraud.MATURE, toll_fraud.REMEMBERED),
-                *(toll_fraud.SUSPECTED, toll_fraud.SUSPECTED_AT_MOST, limit, window),
-                msgspec.json.encode({**told, "hashed": hashed, "sends": toll_fraud.SUSPECT_AFTER}),
+                *(now, toll_fraud.SUSPECTED, toll_fraud.SUSPECTED_AT_MOST),
+                msgspec.json.encode({**told, "hashed": hashed, "numbers": toll_fraud.SUSPECT_AFTER}),
             ],
         )
-
-    def unsend_command(self, hashed: str, now: int, counted_at: int, rate: Rate | None) -> Command:
-        """The command that takes a count back: nothing was sent."""
-        names = [keys.block_sends(hashed), keys.rate(PREFIX, hashed)]
-        return call(SCRIPTS["block_unsend"], names, [now, counted_at, *_of(rate)])
-
-    def answered(self, hashes: Iterable[str]) -> None:
-        """Somebody in each of these blocks got in."""
-        commands: list[Command] = [
-            ("LPOP", keys.block_sends(hashed), toll_fraud.EACH_CONVERSION) for hashed in hashes
-        ]
-        self._store.batch(commands)
+        return -(-int(life) // 1000)
 
     def note(self, suspects: Sequence[Suspect]) -> None:
         """List suspected blocks."""
@@ -89,24 +121,21 @@ class BlockStore:
 
     def clear(self, suspect: Suspect) -> None:
         """It was none."""
-        self._store.batch(
-            [("DEL", name) for name in self._names(suspect.hashed)]
-            + [("HDEL", keys.HEALTH_SUSPECTS, suspect.block)]
-        )
+        names = (keys.block_sends(suspect.hashed), keys.block_state(suspect.hashed))
+        self._store.batch([("DEL", name) for name in names] + [("HDEL", keys.HEALTH_SUSPECTS, suspect.block)])
 
     def until(self, hashed: str) -> int:
         """Until when (ms) a block is suspected; 0: it is not."""
         (raw,) = self._store.batch([("HGET", keys.block_state(hashed), "u")])
         return int(raw or 0)
 
-    def _names(self, hashed: str) -> list[str]:
-        return [keys.block_sends(hashed), keys.block_state(hashed)]
-
 
 def judged(answer: Sequence[Any]) -> Judgement:
     """What `block_send.lua` says."""
-    outcome, *wait = answer
-    return Judgement(outcome.decode(), -(-int(wait[0]) // 1000) if wait else 0)
+    outcome, *more = answer
+    if outcome == b"ok":
+        return Judgement("ok", counted=bool(more[0]), fraud=bool(more[1]))
+    return Judgement(outcome.decode(), -(-int(more[0]) // 1000))
 
 
 def _of(rate: Rate | None) -> tuple[int, int]:

@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 from service.store import keys
+from service.store.connections import Command
 from service.store.redis import Store
 
 NEVER = 2**53  # as in `lib.lua`
+EPOCH_LIFE = 2 * 86_400_000  # ms; the count of an address lives for a day
 
 
 class FailuresInRow(NamedTuple):
@@ -21,7 +23,7 @@ class FailuresInRow(NamedTuple):
 
 
 class FailureStore:
-    """Of all users. What a network address has to wait besides is over within the hour by itself."""
+    """Of all users."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -31,8 +33,16 @@ class FailureStore:
         (found,) = self._store.batch([("HMGET", keys.failures(user_key), "n", "t")])
         return FailuresInRow(*(int(value or 0) for value in found))
 
-    def forget(self, user_key: str) -> FailuresInRow:
-        """Let a user begin anew. Returns what there was."""
-        before = self.of(user_key)
-        self._store.batch([("DEL", keys.failures(user_key))], durable=True)
+    def forget(self, user_key: str, now: int) -> FailuresInRow:
+        """Let a user begin anew, from whatever network address. Returns what there was.
+
+        A new epoch begins, which voids the counts of addresses; it may be forgotten when those are.
+        """
+        before, name = self.of(user_key), keys.failures(user_key)
+        commands: list[Command] = [
+            ("DEL", name),
+            ("HSET", name, "e", now),
+            ("PEXPIRE", name, EPOCH_LIFE),
+        ]
+        self._store.batch(commands, durable=True)
         return before

@@ -123,8 +123,13 @@ def trusted(number_hash: str) -> str:
 
 
 def block_sends(block_hash: str) -> str:
-    """List: when the unanswered messages to a block of numbers were sent."""
-    return f"otp:{{{block_hash[:2]}}}:b:{block_hash}"
+    """Sorted set: numbers of a block by when a message to them was sent that nobody answered (ms)."""
+    return f"otp:{{{block_hash[:2]}}}:bs:{block_hash}"
+
+
+def block_answers(block_hash: str) -> str:
+    """Sorted set: numbers of a block by when they last answered (ms)."""
+    return f"otp:{{{block_hash[:2]}}}:ba:{block_hash}"
 
 
 def block_state(block_hash: str) -> str:

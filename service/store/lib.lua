@@ -43,14 +43,17 @@ local function save(key, id, c)
   return raw
 end
 
--- Wrong codes in a row, of a user and of a user from one network address. Each a hash: n how many, told once, t until
--- when (ms) nothing is compared. They are in the challenge's slot: otp:{00}:
+-- Wrong codes in a row, of a user and of a user from one network address. Each a hash: n how many, t until when (ms)
+-- nothing is compared, e the epoch that an operator's unlocking begins: an address's count is of its user's epoch,
+-- or void. They are in the challenge's slot: otp:{00}:
 local NEVER = 2 ^ 53
 local DAY = 86400000
 
 local function failures_of(keys, c)
   local user = string.sub(keys.challenge, 1, 9) .. 'f:' .. c.u
-  return user, c.ip and (user .. ':' .. c.ip)
+  local origin = c.ip and (user .. ':' .. c.ip)
+  if origin and redis.call('HGET', origin, 'e') ~= redis.call('HGET', user, 'e') then redis.call('DEL', origin) end
+  return user, origin
 end
 
 -- How long (ms) nothing that can be guessed is compared for a user; NEVER: until an operator says so.
@@ -74,34 +77,39 @@ local function count_failure(keys, c, f, now)
     end
     return n
   end
-  if origin then count(origin, f.address, DAY) end
-  if count(user, f.user, 30 * DAY) >= f.lock then
+  if origin then
+    count(origin, f.address, DAY)
+    local epoch = redis.call('HGET', user, 'e')
+    if epoch then redis.call('HSET', origin, 'e', epoch) end
+  end
+  local n = count(user, f.user, 30 * DAY)
+  if n >= f.lock then
     redis.call('HSET', user, 't', string.format('%d', NEVER))
     redis.call('PERSIST', user)
+  end
+  if n == f.lock then
+    emit(keys.outbox, 'user.locked', now, cjson.encode({ application = c.a, user = c.u, failures = n }))
   end
 end
 
 -- Nobody could say whether it was wrong.
 local function uncount_failure(keys, c)
   local user, origin = failures_of(keys, c)
-  for _, key in ipairs({ user, origin }) do
-    if key and redis.call('HINCRBY', key, 'n', -1) <= 0 then redis.call('DEL', key) else redis.call('HDEL', key, 't') end
+  for key, life in pairs({ [user] = 30 * DAY, [origin or user] = origin and DAY or 30 * DAY }) do
+    if redis.call('HINCRBY', key, 'n', -1) <= 0 then redis.call('HDEL', key, 'n') end
+    redis.call('HDEL', key, 't')
+    redis.call('PEXPIRE', key, life)
   end
 end
 
--- Once, however many were on their way.
-local function tell_if_locked(keys, c, f, now)
-  local user = failures_of(keys, c)
-  local n = tonumber(redis.call('HGET', user, 'n') or '0')
-  if n >= f.lock and redis.call('HSETNX', user, 'told', 1) == 1 then
-    emit(keys.outbox, 'user.locked', now, cjson.encode({ application = c.a, user = c.u, failures = n }))
-  end
+local function forget_failures(keys, c)
+  local user, origin = failures_of(keys, c)
+  redis.call('HDEL', user, 'n', 't')
+  if origin then redis.call('DEL', origin) end
 end
 
 local function approve(keys, id, c, channel, now)
-  local user, origin = failures_of(keys, c)
-  redis.call('DEL', user)
-  if origin then redis.call('DEL', origin) end
+  forget_failures(keys, c)
   c.st, c.by, c.en, c.q = 'approved', channel, now, nil
   redis.call('ZREM', keys.due, id)
   emit_challenge(keys.outbox, 'approved', now, id, c, { approved_by = channel, attempts = c.n, started_at = c.at,

@@ -13,13 +13,14 @@ from service.domain.events import Event
 from service.domain.limits import NUMBER, PHONE, Rate, Standing
 from service.domain.toll_fraud import TRUSTED
 from service.store import keys
-from service.store.blocks import BlockStore, judged
+from service.store.blocks import BlockStore, Judgement, judged
 from service.store.connections import Command
 from service.store.limits import Limit, give_command, take_command, taken
 from service.store.redis import SCRIPTS, Store, call
 
 VERIFICATION_LIFE = 600_000  # ms that a Twilio verification lives
 SENDS_PER_VERIFICATION = 5
+SENDS_PER_ORIGIN = 4  # of those for one network address, so that no other one's owner goes without
 REPORT_MEMORY = 86_400_000  # ms during which a report that comes again is known
 CARRIER_MEMORY = 30 * 86_400_000  # ms; numbers are ported now and then
 
@@ -33,7 +34,7 @@ class Wanted(NamedTuple):
         origin: keyed hash of the network address that asked for it, where that is known.
         channel: by what.
         at: ms.
-        healthy: whether its route is.
+        route: which way.
         told: what is said of the block if it is suspected.
 
     """
@@ -43,7 +44,7 @@ class Wanted(NamedTuple):
     origin: str | None
     channel: Channel
     at: int
-    healthy: bool
+    route: str
     told: dict[str, Any]
 
 
@@ -57,6 +58,7 @@ class Reservation(NamedTuple):
         carrier: who carries the number's messages, where known.
         standing: where the number stands with the limit.
         wait: seconds until there may be another.
+        judgement: what was said of the block.
 
     """
 
@@ -65,6 +67,7 @@ class Reservation(NamedTuple):
     carrier: str | None = None
     standing: Standing | None = None
     wait: int = 0
+    judgement: Judgement = Judgement("ok")
 
 
 class NumberStore:
@@ -104,40 +107,55 @@ class NumberStore:
                     *(keys.carrier(wanted.number), keys.trusted(wanted.number)),
                     *self._rate_names(wanted),
                 ],
-                [SENDS_PER_VERIFICATION, VERIFICATION_LIFE, wanted.at, *whole, *part],
+                [
+                    *(SENDS_PER_VERIFICATION, VERIFICATION_LIFE, wanted.at, *whole, *part),
+                    *(wanted.origin or "", SENDS_PER_ORIGIN),
+                ],
             ),
-            self._blocks.send_command(
-                wanted.block, wanted.at, self._block, healthy=wanted.healthy, told=wanted.told
-            ),
+            self._blocks.send_command(wanted.block, wanted.number, wanted.at, self._block),
         ]
         if self._total is not None:
             commands.append(take_command(self._total, wanted.at))
         reserved, block_answer, *total = self._store.batch(commands)
-        judgement = judged(block_answer)
-        found = self._reservation(reserved)
-        granted = found.outcome == "ok"
-        if granted and judgement.outcome != "ok" and not reserved[2]:  # one that answered before is excepted
-            outcome = "suspected" if judgement.outcome == "suspected" else "limited"
-            found = Reservation(outcome, wait=judgement.wait)
-        elif granted and self._total is not None and not total[0][0]:
+        found, judgement = self._reservation(reserved), judged(block_answer)
+        counted = found.outcome == "ok"
+        if counted:
+            found = self._judge(found, judgement, wanted, trusted=bool(reserved[2]))
+        if found.outcome == "ok" and self._total is not None and not total[0][0]:
             found = _limited(self._total, total[0])
         if found.outcome != "ok":
-            sent = bool(total and total[0][0])
-            self._take_back(wanted, number=granted, block=judgement.outcome == "ok", total=sent)
+            self._take_back(wanted, judgement, number=counted, total=bool(total and total[0][0]))
+        return found._replace(judgement=judgement)
+
+    def send_failed(self, wanted: Wanted, reservation: Reservation) -> None:
+        """A reserved send did not go out."""
+        self._take_back(wanted, reservation.judgement, number=True, total=True)
+
+    def _judge(
+        self, found: Reservation, judgement: Judgement, wanted: Wanted, *, trusted: bool
+    ) -> Reservation:
+        """What is said of the block, for a number that has answered before (`trusted`) or not."""
+        match judgement.outcome:
+            case "fast":
+                return Reservation("limited", wait=judgement.wait)
+            case "suspected" if not trusted:
+                return Reservation("suspected", wait=judgement.wait)
+            case "ok" if judgement.fraud and not trusted:
+                wait = self._blocks.suspect(wanted.block, wanted.route, wanted.at, wanted.told)
+                if wait:
+                    return Reservation("suspected", wait=wait)
         return found
 
-    def send_failed(self, wanted: Wanted) -> None:
-        """A reserved send did not go out."""
-        self._take_back(wanted, number=True, block=True, total=True)
-
-    def _take_back(self, wanted: Wanted, *, number: bool, block: bool, total: bool) -> None:
+    def _take_back(self, wanted: Wanted, judgement: Judgement, *, number: bool, total: bool) -> None:
         commands: list[Command] = []
         if number:
             names = [keys.number(wanted.number), *self._rate_names(wanted)]
             whole, part = self._rates(wanted)
-            commands.append(call(SCRIPTS["unsend"], names, [wanted.at, *whole, *part]))
-        if block:
-            commands.append(self._blocks.unsend_command(wanted.block, wanted.at, wanted.at, self._block))
+            args = [wanted.at, *whole, *part, wanted.origin or ""]
+            commands.append(call(SCRIPTS["unsend"], names, args))
+        if judgement.outcome == "ok":
+            anew = wanted.number if judgement.counted else None
+            commands.append(self._blocks.unsend_command(wanted.block, anew, wanted.at, self._block))
         if total and self._total is not None:
             commands.append(give_command(self._total, wanted.at))
         if commands:
@@ -150,6 +168,8 @@ class NumberStore:
                 return Reservation("ok", carrier=more[0].decode() or None)
             case "limited" if self._number is not None:
                 return _limited(Limit(NUMBER, "", self._number), more[0])
+            case "crowded":
+                return Reservation("limited", wait=-(-int(more[0]) // 1000))
             case "undeliverable":
                 return Reservation("undeliverable", more[0].decode())
             case other:
@@ -201,15 +221,21 @@ class NumberStore:
         """Do not try this number by this channel for a while."""
         self._store.batch([("SET", keys.undeliverable(number_key, channel), code, "EX", seconds)])
 
-    def verification_over(self, number_key: str, *, answered: bool) -> None:
-        """Twilio's verification of this number ended: the next send starts another.
+    def verification_over(self, number_key: str) -> None:
+        """Twilio's verification of this number ended: the next send starts another."""
+        self._store.batch([("DEL", keys.number(number_key))])
+
+    def answered(self, number_key: str, block_key: str, now: int, *, by_phone: bool) -> None:
+        """Somebody with this number got in: not one who has messages sent for the money.
 
         Args:
             number_key: the number's keyed hash.
-            answered: by its right code, so that somebody has this phone.
+            block_key: its block's.
+            now: ms.
+            by_phone: by the code that was sent there; otherwise it speaks for this number alone.
         """
-        commands: list[Command] = [("DEL", keys.number(number_key))]
-        if answered:
+        commands = self._blocks.answered_commands(block_key, number_key, now, by_phone=by_phone)
+        if by_phone:
             commands.append(("SET", keys.trusted(number_key), 1, "PX", TRUSTED))
         self._store.batch(commands)
 

@@ -3,9 +3,10 @@
 -- ARGV[1], JSON: id, application, now (ms), user_prefix, and outcome:
 --   approve  by channel; for totp with factor (id) and step, which is used up in the same step
 --   wrong    the code is none of the accepted ones
---   refund   nobody could say; the attempt is given back, max_refunds times at most, then it is a wrong one
+--   refund   nobody could say; the attempt is given back, max_refunds times at most, then it is a wrong one. What was
+--            compared with local factors (compared) stays a failure in a row
 --   over     the provider's code is over: its channels (in channels) stop being accepted
--- and failures: as in verify.lua; and fault: false when the provider answered, true when it failed; absent when it was not asked
+-- and fault: false when the provider answered, true when it failed; absent when it was not asked
 -- Returns {outcome, challenge}: missing | ended | approved | wrong | refunded | over
 
 local a = cjson.decode(ARGV[1])
@@ -33,7 +34,7 @@ end
 if outcome == 'refund' then
   if (c.rf or 0) < a.max_refunds then
     c.n, c.rf = c.n - 1, (c.rf or 0) + 1
-    uncount_failure(keys, c)
+    if not a.compared then uncount_failure(keys, c) end
     return { 'refunded', save(keys.challenge, a.id, c) }
   end
   outcome = 'wrong'
@@ -52,5 +53,4 @@ end
 
 lock_if_spent(keys, a.id, c, a.now)
 emit_challenge(keys.outbox, 'wrong_code', a.now, a.id, c, { attempts = c.n })
-tell_if_locked(keys, c, a.failures, a.now)
 return { outcome, save(keys.challenge, a.id, c) }

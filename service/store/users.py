@@ -219,8 +219,8 @@ class UserStore:
 
     def delete(self, user: User, events: Sequence[Event]) -> bool:
         """Forget a user. Returns whether that happened: not when it changed since it was loaded."""
-        command = _save_command(user, b"", events)
-        (reply,) = self._store.batch([command], durable=True)
+        forget: Command = ("DEL", keys.failures(user.key))
+        reply, _ = self._store.batch([_save_command(user, b"", events), forget], durable=True)
         return bool(reply[0])
 
     def _encode(self, user: User) -> bytes:

@@ -74,5 +74,4 @@ end
 
 lock_if_spent(keys, a.id, c, a.now)
 emit_challenge(keys.outbox, 'wrong_code', a.now, a.id, c, { attempts = c.n })
-tell_if_locked(keys, c, a.failures, a.now)
 return { 'wrong', save(keys.challenge, a.id, c) }

@@ -144,11 +144,11 @@ def test_the_others_in_words():
         "channel": "sms",
         "country": "+44",
         "block": "+447911",
-        "sends": 20,
+        "numbers": 20,
     }
     fraud = fraud_alert(suspected, 0, base=None)
     assert fraud.key == topic("fraud.suspected", suspected) == "fraud/+44"
-    assert "20 messages to numbers that begin with +447911" in fraud.body
+    assert "20 numbers that begin with +447911 got messages" in fraud.body
     guarded = {**failed, "country": "+44", "code": "60410"}
     assert fraud_alert(guarded, 0, base=None).key == topic("challenge.send_failed", guarded) == fraud.key
     assert (ROOT / fraud.body.rpartition("Runbook: ")[2]).is_file()

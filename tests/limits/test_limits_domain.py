@@ -58,7 +58,7 @@ def test_an_ipv6_subscriber_is_one_whatever_host_calls(address):
 
 
 # The first are of Germany, the UK, France, the USA; +979 is the world's premium rate.
-@pytest.mark.parametrize("number", ["+499001234567", "+449098790000", "+33892123456", "+19005551234", "+979123456789"])  # fmt: skip
+@pytest.mark.parametrize("number", ["+499001234567", "+449098790000", "+33892123456", "+19005551234", "+979123456789", "+447012345678"])  # fmt: skip
 def test_numbers_that_earn(number):
     assert earns(Phone.parse(number))
 
@@ -78,6 +78,9 @@ def test_numbers_of_people(number):
         ("US,CA,+49", "+4915112345678", True),
         ("US,CA,+49", "+919876543210", False),
         ("+1", "+18765551234", True),
+        (None, "+881612345678", False),  # a satellite, and no country
+        (None, "+88312345678901", False),
+        ("+881", "+881612345678", True),
         ("us", "+19005551234", False),  # premium rate, however served
         ("GB", "+447700900123", True),  # no plan has it: taken for what +44 mostly is
     ],

@@ -1,5 +1,6 @@
 """Limits at work: who is refused, who is switched, and who still gets in."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -9,9 +10,17 @@ import pytest
 from service.domain.audit import Who
 from service.domain.channels import Channel
 from service.domain.codes import derive_code
-from service.domain.contacts import Email
-from service.domain.errors import NotFound, RateLimited, SendsExhausted, TooManyFailures, UserLocked
+from service.domain.contacts import Email, Phone
+from service.domain.errors import (
+    CheckUnavailable,
+    NotFound,
+    RateLimited,
+    SendsExhausted,
+    TooManyFailures,
+    UserLocked,
+)
 from service.domain.failures import Reason
+from service.domain.mode import Mode, Scope
 
 OPERATOR = Who("test")
 PREMIUM = "+19005551234"
@@ -344,8 +353,6 @@ def test_an_outage_of_the_check_counts_no_failure(services, start, server):
     ours = services(OTP_FAILURES_ADDRESS="3", OTP_FAILURES_USER="3")
     challenge = start(ours, user="ada").challenge
     server.sandbox.fail("http_503", operation="check")
-    from service.domain.errors import CheckUnavailable
-
     for _ in range(3):
         with pytest.raises(CheckUnavailable):
             verify(ours, challenge, "000000")
@@ -419,3 +426,141 @@ def test_a_block_is_slowed_down(services, start):
     ours = services(OTP_LIMIT_PREFIX="3/10m")
     channels = [start(ours, phone=f"+1415555{n:04d}", email=True).challenge.channel for n in range(5)]
     assert channels == [Channel.SMS] * 3 + [Channel.EMAIL] * 2
+
+
+def test_guesses_at_an_app_are_counted_though_the_provider_can_not_be_asked(services, start, server):
+    """What was compared with the app was a guess at it; what only the provider could say, was none."""
+    ours = services()
+    enrolled(ours)
+    server.sandbox.fail("http_503", operation="check")
+    refused = 0
+    for _ in range(3):
+        challenge = start(ours, user="ada", client_ip="203.0.113.66").challenge
+        for _ in range(5):
+            try:
+                verify(ours, challenge, "000000")
+            except CheckUnavailable:
+                refused += 1
+            except TooManyFailures:
+                break
+    assert refused == 10
+    assert ours.core.failures.of(challenge.user).number == 10
+
+
+def test_an_outage_is_seen_though_the_fallback_is_used_up(services, start, server, clock):
+    ours = services(OTP_LIMIT_MAIL="1/1d")
+    server.sandbox.fail("http_503")
+    decide(ours, clock)
+    for _ in range(8):
+        with contextlib.suppress(RateLimited):
+            start(ours, phone="+447911551234", email=True)
+    decide(ours, clock)
+    assert ours.health.states()["twilio_verify/sms/+44"].state == "open"
+
+
+def test_a_switch_that_a_limit_holds_up_stays_where_a_code_was_sent(services, start):
+    ours = services(OTP_LIMIT_MAIL="1/1d")
+    start(ours, email=True, channels=[Channel.EMAIL])
+    challenge = start(ours, email=True).challenge
+    with pytest.raises(RateLimited) as refused:
+        ours.change.switch("default", challenge.id, Channel.EMAIL)
+    assert refused.value.extra == {"limit": "mail"}
+    fresh, _ = ours.change.get("default", challenge.id)
+    assert fresh.channel == Channel.SMS
+    assert [(s.source, s.to, s.reason) for s in fresh.switches] == [
+        ("sms", "email", "user_request"), ("email", "sms", "undeliverable"),
+    ]  # fmt: skip
+
+
+def test_the_worker_leaves_a_prompt_where_a_code_may_still_arrive(services, start, clock):
+    ours = services(OTP_LIMIT_MAIL="1/1d")
+    start(ours, email=True, channels=[Channel.EMAIL])
+    challenge = start(ours, email=True).challenge
+    clock.pass_(21)
+    assert ours.change.deadline_passed(challenge.id).channel == Channel.SMS
+
+
+def test_of_several_limits_the_soonest_is_told(services, start, clock):
+    ours = services(OTP_LIMIT_MAIL="1/1d", OTP_LIMIT_NUMBER="1/10m")
+    phone, mail = "+14155550166", Email("box@mail.example")
+    start(ours, phone=phone, email=Email("other@mail.example"), channels=[Channel.SMS])
+    start(ours, email=mail, channels=[Channel.EMAIL])
+    with pytest.raises(RateLimited) as refused:
+        start(ours, phone=phone, email=mail)
+    assert refused.value.retry_after <= 600
+    clock.pass_(refused.value.retry_after)
+    assert start(ours, phone=phone, email=mail).challenge.channel == Channel.SMS
+
+
+def test_unlocking_is_for_every_address(services, start, clock):
+    ours = services()
+    app, _ = enrolled(ours)
+    home = "203.0.113.66"
+    for _ in range(10):
+        guess(ours, client_ip=home)
+    with pytest.raises(TooManyFailures):
+        guess(ours, client_ip=home)
+    ours.unlock("default", "ada", "knows her", OPERATOR)
+    challenge = start(ours, user="ada", client_ip=home, channels=[Channel.TOTP]).challenge
+    assert verify(ours, challenge, app.at(clock() // 1000))
+    # And only what was before: who guesses on is held again.
+    for _ in range(10):
+        guess(ours, client_ip=home)
+    with pytest.raises(TooManyFailures):
+        guess(ours, client_ip=home)
+
+
+def test_a_user_who_was_removed_begins_anew(services, clock, start):
+    ours = services(OTP_FAILURES_ADDRESS="3", OTP_FAILURES_USER="3", OTP_FAILURES_LOCK="3")
+    enrolled(ours)
+    for _ in range(3):
+        guess(ours)
+    with pytest.raises(UserLocked):
+        guess(ours)
+    ours.enroll.forget("default", "ada")
+    clock.pass_(60)
+    app, _ = enrolled(ours)
+    challenge = start(ours, user="ada", channels=[Channel.TOTP]).challenge
+    assert verify(ours, challenge, app.at(clock() // 1000))
+
+
+def test_primary_only_in_an_outage_makes_nobody_a_suspect(services, start, clock):
+    ours = services(OTP_LIMIT_PREFIX="off")
+    decide(ours, clock)
+    ours.mode.put(Mode.PRIMARY_ONLY, Scope(), reason="SMS only", who=OPERATOR)
+    for n in range(40):
+        start(ours, phone=f"+44791155{n:04d}")
+        decide(ours, clock, 5)
+    assert ours.health.states()["twilio_verify/sms/+44"].state != "closed"
+    assert ours.toll_fraud.suspects() == []
+    assert start(ours, phone="+447911559999").challenge.channel == Channel.SMS
+
+
+def test_without_a_worker_nobody_is_a_suspect(services, start, clock, server):
+    """And people who answered meanwhile count, whoever heard of it."""
+    ours = services(OTP_LIMIT_PREFIX="off")
+    for n in range(25):
+        phone = f"+44791155{n:04d}"
+        answer_by_sms(ours, server, start(ours, phone=phone).challenge, phone)
+    clock.pass_(91)
+    assert start(ours, phone="+447911559999").challenge.channel == Channel.SMS
+    decide(ours, clock)
+    assert start(ours, phone="+447911559998").challenge.channel == Channel.SMS
+    assert ours.toll_fraud.suspects() == []
+
+
+def test_reports_of_pumped_messages_do_not_count_against_the_route(services, start, clock, server):
+    from service.flows.delivery_reports import Report
+
+    ours = services(OTP_LIMIT_PREFIX="off")
+    decide(ours, clock)
+    for n in range(60):
+        phone = Phone.parse(f"+44791155{n:04d}")
+        pumped = start(ours, phone=phone.e164).challenge
+        people = f"+4477{n:02d}000{n:03d}"
+        answer_by_sms(ours, server, start(ours, phone=people).challenge, people)
+        decide(ours, clock, 4)
+        if (ref := pumped.entry(Channel.SMS).ref) is not None:
+            ours.reports(Report(f"r{n}", Channel.SMS, "undelivered", phone, ref, None, "30008", clock()))
+        decide(ours, clock)
+    assert ours.health.states()["twilio_verify/sms/+44"].state == "closed"

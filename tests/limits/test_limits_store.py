@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,11 +13,12 @@ from service.domain.contacts import Phone
 from service.domain.limits import Rate
 from service.domain.toll_fraud import block_of
 from service.store import keys
-from service.store.blocks import BlockStore
+from service.store.health import RouteState
 from service.store.limits import Limit, LimitStore
 from service.store.numbers import NumberStore, Wanted
 
 WHOSE = "00whose"
+ROUTE = "twilio_verify/sms/+1"
 
 
 @pytest.fixture
@@ -27,9 +29,8 @@ def core(process):
 def wanted(users, clock, number="+14155550123", **changes):
     phone = Phone.parse(number)
     told = {"provider": "twilio_verify", "channel": "sms", "country": "+1", "block": block_of(phone)}
-    whole = Wanted(
-        users.number_key(number), users.block_key(block_of(phone)), None, Channel.SMS, clock(), True, told
-    )
+    block = users.block_key(block_of(phone))
+    whole = Wanted(users.number_key(number), block, None, Channel.SMS, clock(), ROUTE, told)
     return whole._replace(**changes)
 
 
@@ -124,8 +125,9 @@ def test_what_was_not_sent_counts_nowhere(core, clock, redis):
     send = wanted(core.users, clock, origin="00here")
     before = set(redis.scan_iter())
     for _ in range(9):
-        assert numbers.reserve_send(send).outcome == "ok"
-        numbers.send_failed(send)
+        granted = numbers.reserve_send(send)
+        assert granted.outcome == "ok"
+        numbers.send_failed(send, granted)
     assert set(redis.scan_iter()) == before
 
 
@@ -156,6 +158,19 @@ def test_racing_sends_to_a_block_are_no_more_than_its_rate(core, clock):
 # Blocks
 
 
+@pytest.fixture
+def watched(redis):
+    """A worker decides on health, and the route is healthy; told otherwise by a state."""
+    redis.set(keys.HEALTH_LEADER, "somebody")
+
+    def tell(state):
+        redis.hset(
+            keys.HEALTH_STATES, ROUTE, msgspec.json.encode(RouteState(state=state, since=1, reason=""))
+        )
+
+    return tell
+
+
 def pump(numbers, users, clock, count=toll_fraud.SUSPECT_AFTER, **changes):
     return [
         numbers.reserve_send(wanted(users, clock, f"+1415555{n:04d}", **changes)).outcome
@@ -163,7 +178,12 @@ def pump(numbers, users, clock, count=toll_fraud.SUSPECT_AFTER, **changes):
     ]
 
 
-def test_a_block_that_never_answers_is_suspected_once_its_sends_are_mature(core, clock, redis):
+def answer(numbers, users, clock, number, by_phone=True):
+    send = wanted(users, clock, number)
+    numbers.answered(send.number, send.block, clock(), by_phone=by_phone)
+
+
+def test_a_block_that_never_answers_is_suspected_once_it_had_time_to(core, clock, redis, watched):
     numbers = NumberStore(core.store)
     assert set(pump(numbers, core.users, clock)) == {"ok"}
     clock.pass_(80)
@@ -185,40 +205,106 @@ def test_a_block_that_never_answers_is_suspected_once_its_sends_are_mature(core,
     assert (again.outcome, again.wait) == ("suspected", 7200)
 
 
-def test_whose_route_is_in_trouble_is_not_suspected(core, clock):
-    numbers = NumberStore(core.store)
-    pump(numbers, core.users, clock, healthy=False)
-    clock.pass_(91)
-    assert numbers.reserve_send(wanted(core.users, clock)).outcome == "ok"
-
-
-def test_where_somebody_answers_nobody_is_suspected(core, clock):
-    """A tenth of a block's people getting in is enough, by whatever channel that is."""
-    numbers, blocks = NumberStore(core.store), BlockStore(core.store)
-    hashed = core.users.block_key("+1415555")
-    for n in range(100):
-        found = numbers.reserve_send(wanted(core.users, clock, f"+1415555{n:04d}"))
-        assert found.outcome == "ok"
-        if n % 10 == 9:
-            blocks.answered([hashed])
-        clock.pass_(30)
-
-
-def test_a_number_that_answered_is_excepted(core, clock):
+def test_racing_senders_suspect_it_once(core, clock, redis, watched):
     numbers = NumberStore(core.store)
     pump(numbers, core.users, clock)
     clock.pass_(91)
+    sends = [wanted(core.users, clock, f"+141555599{n:02d}") for n in range(20)]
+    assert set(race(20, lambda n: numbers.reserve_send(sends[n]).outcome)) == {"suspected"}
+    assert sum(redis.xlen(key) for key in redis.scan_iter("otp:*:outbox")) == 1
+
+
+@pytest.mark.parametrize("state", ["open", "half_open"])
+def test_in_an_outage_nobody_is_suspected(core, clock, watched, state):
+    numbers = NumberStore(core.store)
+    pump(numbers, core.users, clock)
+    clock.pass_(91)
+    watched(state)
+    assert numbers.reserve_send(wanted(core.users, clock)).outcome == "ok"
+
+
+def test_while_nobody_decides_on_health_nobody_is_suspected(core, clock, watched, redis):
+    """An outage would not be known of."""
+    numbers = NumberStore(core.store)
+    pump(numbers, core.users, clock)
+    clock.pass_(91)
+    redis.delete(keys.HEALTH_LEADER)
+    assert numbers.reserve_send(wanted(core.users, clock)).outcome == "ok"
+
+
+def test_where_a_tenth_answers_nobody_is_suspected(core, clock, watched):
+    numbers = NumberStore(core.store)
+    for n in range(120):
+        number = f"+1415555{n:04d}"
+        assert numbers.reserve_send(wanted(core.users, clock, number)).outcome == "ok"
+        if n % 9 == 0:
+            answer(numbers, core.users, clock, number)
+            answer(numbers, core.users, clock, number)  # told again: no more than once
+        clock.pass_(25)
+
+
+def test_one_who_answers_again_and_again_does_not_speak_for_others(core, clock, watched):
+    numbers = NumberStore(core.store)
+    pump(numbers, core.users, clock)
+    for _ in range(30):
+        answer(numbers, core.users, clock, "+14155550000")
+    clock.pass_(91)
+    pump(numbers, core.users, clock, 5)
+    clock.pass_(91)
+    assert numbers.reserve_send(wanted(core.users, clock, "+14155559991")).outcome == "suspected"
+
+
+def test_who_gets_in_otherwise_speaks_for_one_number(core, clock, watched, redis):
+    numbers = NumberStore(core.store)
+    pump(numbers, core.users, clock)
+    send = wanted(core.users, clock, "+14155550000")
+    answer(numbers, core.users, clock, "+14155550000", by_phone=False)
+    assert redis.zcard(keys.block_sends(send.block)) == toll_fraud.SUSPECT_AFTER - 1
+    assert redis.zcard(keys.block_answers(send.block)) == 0
+
+
+def test_messages_to_one_number_make_nobody_a_suspect(core, clock, watched):
+    numbers = NumberStore(core.store)
+    for _ in range(60):
+        numbers.reserve_send(wanted(core.users, clock))
+        numbers.verification_over(wanted(core.users, clock).number)
+        clock.pass_(20)
+    assert numbers.reserve_send(wanted(core.users, clock, "+14155559991")).outcome == "ok"
+
+
+def test_a_number_that_answered_is_excepted_from_suspicion_but_not_from_the_rate(core, clock, watched):
+    numbers = NumberStore(core.store, block=Rate(23, 36_000))
+    pump(numbers, core.users, clock)
+    clock.pass_(91)
     known = wanted(core.users, clock, "+14155559991")
-    numbers.verification_over(known.number, answered=True)
+    answer(numbers, core.users, clock, "+14155559991")
     assert numbers.reserve_send(known).outcome == "ok"
     assert numbers.reserve_send(wanted(core.users, clock, "+14155559992")).outcome == "suspected"
+    granted = numbers.reserve_send(known)  # while it is suspected, so it is counted nowhere
+    assert granted.outcome == "ok"
+    numbers.send_failed(known, granted)
+    clock.pass_(3601)
+    assert [numbers.reserve_send(wanted(core.users, clock, f"+141555577{n:02d}")).outcome for n in range(5)] == [
+        *["ok"] * 4, "limited",
+    ]  # fmt: skip
+    assert numbers.reserve_send(wanted(core.users, clock, "+14155559991")).outcome == "limited"
 
 
-def test_sends_that_failed_are_not_held_against_a_block(core, clock):
+def test_sends_that_failed_are_not_held_against_a_block(core, clock, watched):
     numbers = NumberStore(core.store)
     for n in range(40):
         send = wanted(core.users, clock, f"+1415555{n:04d}")
-        assert numbers.reserve_send(send).outcome == "ok"
-        numbers.send_failed(send)
+        granted = numbers.reserve_send(send)
+        assert granted.outcome == "ok"
+        numbers.send_failed(send, granted)
     clock.pass_(91)
     assert numbers.reserve_send(wanted(core.users, clock)).outcome == "ok"
+
+
+def test_one_address_leaves_a_send_of_the_verification_to_others(core, clock):
+    numbers = NumberStore(core.store)
+    here = wanted(core.users, clock, origin="00here")
+    found = [numbers.reserve_send(here) for _ in range(5)]
+    assert [one.outcome for one in found] == ["ok"] * 4 + ["limited"]
+    assert 590 < found[4].wait <= 600
+    assert numbers.reserve_send(here._replace(origin="00home")).outcome == "ok"

@@ -12,7 +12,6 @@ SECRET = re.compile(
 HARMLESS = {
     "calling_code",
     "phone.calling_code",
-    "number.country_code",
     "error_code",
     "report.error_code",
     "failure.code",

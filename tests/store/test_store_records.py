@@ -252,15 +252,16 @@ def wanted(users, clock, e164="+14155550123", channel=Channel.SMS):
     phone = Phone.parse(e164)
     block = users.block_key(block_of(phone))
     told = {"provider": "twilio_verify", "channel": channel, "country": "+1", "block": block_of(phone)}
-    return Wanted(users.number_key(e164), block, None, channel, clock(), True, told)
+    return Wanted(users.number_key(e164), block, None, channel, clock(), "twilio_verify/sms/+1", told)
 
 
 def test_five_sends_a_verification(core, clock):
     numbers, send = NumberStore(core.store), wanted(core.users, clock)
-    assert [numbers.reserve_send(send).outcome for _ in range(6)] == ["ok"] * 5 + ["exhausted"]
-    numbers.send_failed(send)
+    found = [numbers.reserve_send(send) for _ in range(6)]
+    assert [one.outcome for one in found] == ["ok"] * 5 + ["exhausted"]
+    numbers.send_failed(send, found[0])
     assert numbers.reserve_send(send).outcome == "ok"
-    numbers.verification_over(send.number, answered=False)
+    numbers.verification_over(send.number)
     assert numbers.reserve_send(send).outcome == "ok"
 
 
