@@ -22,7 +22,7 @@ from service.telemetry import logs, metrics, traces
 
 # Beyond the deadline of one send: what a second one may take, so that a hanging provider does not
 # make the user wait twice.
-SECOND_CHANCE = 0.8  # seconds
+SECOND_CHANCE = 0.7  # seconds
 CARRIER_PROBES = 0.25  # share of a half-open carrier's challenges that probe it
 PATIENCE = 10_000  # ms; who asks sooner than that has not waited for the message
 SHORTEST_SEND = 0.1  # seconds; with less left, a send is not begun

@@ -132,7 +132,7 @@ def test_a_listener_whose_server_vanished_listens_anew(valkey, monkeypatch):
 
     with before(str(valkey.socket)) as proxy:
         listener = ChangeListener(connect(f"redis://127.0.0.1:{proxy.port}"))
-        event = listener.register("ch_1")
+        event = listener.register("ch_1").event
         wait_until(lambda: heard(event))
         time.sleep(1)  # in peace and quiet: it asks, and is answered
         assert proxy.clear()["seen"] == 1

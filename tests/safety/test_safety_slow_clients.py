@@ -158,7 +158,7 @@ def test_hundreds_of_slow_clients(stack):
     assert len(readers.ended) == 5
     assert max(readers.ended.values()) < ANSWER + 10
     assert len(took) > 3
-    assert max(took) < 5
+    assert max(took) < HEAD  # they wait for nobody slow
     assert counted(stack) == {"head": 250, "body": 250, "answer": 5}
 
     for thread in threads:
