@@ -4,7 +4,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from service.channels.base import DeliveryChannel
@@ -47,6 +47,7 @@ from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
 from service.flows.webhooks import ManageWebhooks, TellWebhooks
+from service.master_keys import given_master_keys
 from service.providers.alerts import AlertTarget, parse_targets
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
@@ -69,12 +70,14 @@ from service.store.keyring import Keyring, load_keyring
 from service.store.keys import keyed_hash
 from service.store.limits import LimitStore
 from service.store.links import LinkStore
+from service.store.migrations.progress import Progress
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
 from service.store.queues import QueueStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
+from service.store.schema import Schema
 from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
 from service.store.traffic import TrafficStore
@@ -252,38 +255,51 @@ class Services:
     measure_backlog: MeasureBacklog
 
 
+def _unseen(steps: Iterator[Progress]) -> None:
+    for _ in steps:
+        pass
+
+
 def build_core(
     settings: Settings,
     *,
     clock: Callable[[], int] = clock,
     random_bytes: RandomBytes = secrets.token_bytes,
+    upgrade: Callable[[Iterator[Progress]], None] = _unseen,
 ) -> Core:
-    """Connect and load the data keys.
+    """Connect, load the data keys, and bring an older state up.
 
     Args:
         settings: with nothing left unset that `serve` fills in.
         clock: ms since the epoch.
         random_bytes: a source fit for secrets.
+        upgrade: goes through the parts of bringing the state up, to show how far it is.
 
     Raises:
         SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
         StoreUnavailable: Redis can't be reached.
+        SchemaUnknown: the state is of a newer version.
         KeyUnusable: the data keys are sealed under a master key that is not configured.
     """
     store, sealer = open_store(settings, random_bytes)
-    return Core(settings, store, sealer, load_keyring(store, sealer, random_bytes), clock, random_bytes)
+    schema = Schema(store)
+    schema.begin()
+    keyring = load_keyring(store, sealer, random_bytes)
+    upgrade(schema.bring_up(sealer))
+    return Core(settings, store, sealer, keyring, clock, random_bytes)
 
 
 def open_store(settings: Settings, random_bytes: RandomBytes = secrets.token_bytes) -> tuple[Store, Sealer]:
     """The store and what opens its records, though there may be nothing in it.
 
     Raises:
-        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset.
+        SettingsError: `REDIS_URL` or `OTP_MASTER_KEYS` is unset, or the keys can't be had.
     """
-    if settings.redis_url is None or settings.master_keys is None:
+    keys = given_master_keys(settings)
+    if settings.redis_url is None or keys is None:
         raise SettingsError("REDIS_URL and OTP_MASTER_KEYS must be set")
     store = connect(settings.redis_url.get_secret_value(), strict=settings.durability == "strict")
-    return store, Sealer(parse_master_keys(settings.master_keys.get_secret_value()), random_bytes)
+    return store, Sealer(parse_master_keys(keys), random_bytes)
 
 
 def build(core: Core) -> Services:
@@ -444,13 +460,19 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
     )
 
 
-def bootstrap_keys(settings: Settings) -> str | None:
+def bootstrap_keys(
+    settings: Settings, *, upgrade: Callable[[Iterator[Progress]], None] = _unseen
+) -> str | None:
     """Admit `OTP_BOOTSTRAP_API_KEY`, or make a first key where there is none.
+
+    Args:
+        settings: as for `build_core`, and what shows how far the state is brought up, too.
+        upgrade: likewise.
 
     Returns:
         The key that was made now, to be shown once; `None` otherwise.
     """
-    core = build_core(settings)
+    core = build_core(settings, upgrade=upgrade)
     api_keys, scopes = core.api_keys, frozenset(Scope)
     given = settings.bootstrap_api_key
     if given is None and api_keys.all():

@@ -42,6 +42,7 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.IdempotencyKeyInUse: 409,
     errors.WebhookDisabled: 409,
     errors.TooManyWebhooks: 409,
+    errors.SchemaUnknown: 500,
     errors.KeyUnusable: 500,
 }
 # An ended challenge is gone when no one can bring it back (410), else in conflict with the request (409).

@@ -8,6 +8,7 @@ import base64
 import binascii
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -81,7 +82,11 @@ class Settings(BaseSettings):
 
     otlp_endpoint: OptionalText = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
+    is_child: bool = Field(False, validation_alias="OTP_IS_CHILD")  # `serve` sets it: it has told already
+
     master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
+    master_keys_file: OptionalPath = Field(None, validation_alias="OTP_MASTER_KEYS_FILE")
+    master_keys_command: OptionalText = Field(None, validation_alias="OTP_MASTER_KEYS_COMMAND")
     bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
 
     issuer: str = Field("otp-fallback", validation_alias="OTP_ISSUER", min_length=1, max_length=64)
@@ -235,6 +240,16 @@ class Settings(BaseSettings):
             parse_master_keys(value.get_secret_value())
         return value
 
+    @field_validator("master_keys_command")
+    @classmethod
+    def _command_splits(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                shlex.split(value)
+            except ValueError as error:  # its text names what is wrong, and quotes nothing
+                raise ValueError(f"not a command line: {error}") from None
+        return value
+
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         twilio = {
@@ -249,6 +264,8 @@ class Settings(BaseSettings):
                 "expected OTP_FAILURES_ADDRESS <= OTP_FAILURES_USER <= OTP_FAILURES_LOCK,"
                 " so that who guesses is stopped before the user is"
             )
+        if len(self.master_keys_given) > 1:
+            faults.append(f"{' and '.join(self.master_keys_given)} are set: set one of them")
         if missing and len(missing) < len(twilio):
             faults.append(f"{' and '.join(missing)} must be set too: Twilio needs all of {', '.join(twilio)}")
         if self.env == "production":
@@ -256,15 +273,22 @@ class Settings(BaseSettings):
                 faults.append(
                     f"OTP_ENV=production needs {', '.join(missing)}: the sandbox is for development"
                 )
-            if self.master_keys is None:
+            if not self.master_keys_given:
                 faults.append(
-                    "OTP_ENV=production needs OTP_MASTER_KEYS: a generated key is lost with the disk"
+                    "OTP_ENV=production needs OTP_MASTER_KEYS (or OTP_MASTER_KEYS_FILE, or"
+                    " OTP_MASTER_KEYS_COMMAND): a generated key is lost with the disk"
                 )
             if self.public_url is None or not self.public_url.startswith("https://"):
                 faults.append("OTP_ENV=production needs OTP_PUBLIC_URL=https://...")
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    @property
+    def master_keys_given(self) -> list[str]:
+        """The settings that say what the master keys are, or where they come from."""
+        fields = ("master_keys", "master_keys_file", "master_keys_command")
+        return [f"OTP_{name.upper()}" for name in fields if getattr(self, name) is not None]
 
     @property
     def uses_sandbox_twilio(self) -> bool:
@@ -334,14 +358,14 @@ def _scheme(url: str, allowed: tuple[str, ...]) -> bool:
 
 
 def parse_master_keys(text: str) -> dict[str, bytes]:
-    """Parse `kid:base64,kid:base64,...`; the first one encrypts, all of them decrypt.
+    """Parse `kid:base64,kid:base64,...`, or a line each; the first one encrypts, all of them decrypt.
 
     Raises:
         ValueError: no key, a malformed entry, a repeated key id or a key that is not 32 bytes.
 
     """
     keys: dict[str, bytes] = {}
-    for entry in filter(None, (part.strip() for part in text.split(","))):
+    for entry in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
         kid, colon, encoded = entry.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", kid):
             raise ValueError(

@@ -236,3 +236,29 @@ def test_production_names_every_fault(load):
     for name in ("TWILIO_AUTH_TOKEN", "OTP_MASTER_KEYS", "OTP_PUBLIC_URL"):
         assert sum(name in line.partition(" must ")[0] for line in lines) >= 1
     assert len(lines) == 3
+
+
+def test_master_keys_come_from_one_place(load):
+    with pytest.raises(
+        SettingsError, match="OTP_MASTER_KEYS_FILE and OTP_MASTER_KEYS_COMMAND are set: set one"
+    ):
+        load(OTP_MASTER_KEYS_FILE="/run/keys", OTP_MASTER_KEYS_COMMAND="vault read")
+    with pytest.raises(SettingsError, match="OTP_MASTER_KEYS and OTP_MASTER_KEYS_FILE and"):
+        load(OTP_MASTER_KEYS=f"k1:{KEY}")
+
+
+def test_a_command_line_has_to_be_one(load):
+    with pytest.raises(SettingsError, match="OTP_MASTER_KEYS_COMMAND: not a command line") as caught:
+        load(OTP_MASTER_KEYS_COMMAND="vault 'hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["OTP_MASTER_KEYS_FILE", "OTP_MASTER_KEYS_COMMAND"])
+def test_production_takes_master_keys_by_each_way(load, monkeypatch, name):
+    kept = {key: value for key, value in PRODUCTION.items() if key != "OTP_MASTER_KEYS"}
+    assert load(**kept, **{name: "/run/keys"}).master_keys_given == [name]
+
+
+def test_keys_may_stand_in_lines():
+    other = base64.b64encode(b"o" * 32).decode()
+    assert list(parse_master_keys(f"k2:{KEY}\r\n\nk1:{other},\n")) == ["k2", "k1"]

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from service.cli.output import as_json, core, fail, operator, progress, settings
+from service.cli.output import as_json, core, fail, operator, settings
 from service.domain.errors import BackupUnusable, KeyUnusable
+from service.runtime.progress import progress, upgrading
 from service.store.backup import is_backup, read, write
+from service.store.schema import Schema
 from service.store.snapshot import Kept, Snapshot
 
 
@@ -63,6 +65,7 @@ def restore(file: str, dry_run: bool, replace: bool, json_output: bool) -> None:
                         fail("this Redis is not empty: restore to an empty one, or with --replace", 1)
                     source.seek(0)
                     _restore(snapshot, read(source, sealer), count)
+                    upgrading(Schema(store).bring_up(sealer))
         except OSError as error:
             fail(f"{file}: {error.strerror}")
         except (BackupUnusable, KeyUnusable) as error:

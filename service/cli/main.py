@@ -422,6 +422,12 @@ def rotate_keys(as_json: Json = False) -> None:
 
 
 @app.command()
+def migrate(as_json: Json = False) -> None:
+    """Bring what is kept to the schema of this version, as every start does; safe to run at any time."""
+    import_module("service.cli.migrate").migrate(as_json)
+
+
+@app.command()
 def openapi(as_json: Json = False) -> None:
     """Print the API's description (OpenAPI 3.1)."""
     import_module("service.cli.openapi").openapi(as_json)

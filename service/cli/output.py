@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,9 +27,10 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def core() -> Iterator["Core"]:
     """The store with its keys, found as `serve` finds it."""
     from service.app import build_core
+    from service.runtime.progress import upgrading
 
     with settings() as found:
-        yield build_core(found)
+        yield build_core(found, upgrade=upgrading)
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def settings() -> Iterator["Settings"]:
     """The settings, with what `serve` fills in; what keeps the store from being reached is one clear line."""
     import logging
 
-    from service.domain.errors import KeyUnusable, StoreUnavailable
+    from service.domain.errors import KeyUnusable, SchemaUnknown, StoreUnavailable
     from service.runtime.errors import StartError
     from service.runtime.resolve import resolve
     from service.settings import Settings, SettingsError
@@ -48,7 +49,7 @@ def settings() -> Iterator["Settings"]:
         yield resolve(Settings.load())
     except (SettingsError, StartError) as error:
         fail(str(error))
-    except (StoreUnavailable, KeyUnusable) as error:
+    except (StoreUnavailable, KeyUnusable, SchemaUnknown) as error:
         fail(error.detail, 1)
 
 
@@ -77,19 +78,6 @@ def operator() -> "Who":
     from service.domain.audit import Who
 
     return Who(f"cli:{getpass.getuser()}")
-
-
-@contextmanager
-def progress(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal; it is told how much is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(doing, total=total)
-        yield lambda done: bar.update(task, completed=done, total=max(total, done))
 
 
 def as_json(value: Any) -> None:

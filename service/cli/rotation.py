@@ -1,7 +1,8 @@
 """`otp-fallback rotate-keys`."""
 
-from service.cli.output import as_json, core, progress
+from service.cli.output import as_json, core
 from service.flows.rotation import OLD_KEY_NEEDED, Rotated, RotateKeys
+from service.runtime.progress import progress
 
 
 def rotate_keys(json_output: bool) -> None:

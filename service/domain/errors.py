@@ -268,6 +268,12 @@ class TooManyWebhooks(OtpError):
     code = "too_many_webhooks"
 
 
+class SchemaUnknown(OtpError):
+    """What is kept was written by a newer version."""
+
+    code = "schema_unknown"
+
+
 class KeyUnusable(OtpError):
     """A sealed record names a master key that is not configured, or does not open under it."""
 

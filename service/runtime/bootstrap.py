@@ -1,4 +1,4 @@
-"""A short-lived process that makes the first API key and prints it as one JSON line to its parent."""
+"""A short-lived process that brings the state up, makes the first API key, and prints it to its parent."""
 
 import json
 import sys
@@ -7,12 +7,13 @@ import sys
 def main() -> int:
     """Print `{"api_key": KEY or null}`; the exit status."""
     from service.app import bootstrap_keys
-    from service.domain.errors import KeyUnusable, StoreUnavailable
+    from service.domain.errors import KeyUnusable, SchemaUnknown, StoreUnavailable
+    from service.runtime.progress import upgrading
     from service.settings import Settings
 
     try:
-        print(json.dumps({"api_key": bootstrap_keys(Settings.load())}))
-    except (StoreUnavailable, KeyUnusable) as error:
+        print(json.dumps({"api_key": bootstrap_keys(Settings.load(), upgrade=upgrading)}))
+    except (StoreUnavailable, KeyUnusable, SchemaUnknown) as error:
         print(f"otp-fallback: {error.detail}", file=sys.stderr)
         return 1
     return 0

@@ -14,6 +14,12 @@ class NotRunning(StartError):
     """A command needs the server that `serve` embeds, and none runs on the data folder."""
 
 
+class StateRefused(StartError):
+    """What is kept in Redis can't be served by this version."""
+
+    exit_code = 1
+
+
 class ChildFailed(StartError):
     """A process can't be kept alive, or did not become ready in time."""
 

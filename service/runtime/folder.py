@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from service import private_file
 from service.runtime.errors import StartError
 
 
@@ -99,27 +100,16 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path, shown: str) -> str | None:
-    """The text of a file that only its owner may read; None when there is no such file.
-
-    Args:
-        path: the file.
-        shown: its name in messages.
+    """As `service.private_file.read_private`, for a file below the folder.
 
     Raises:
         StartError: others may read it, or it can't be read.
 
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-            if mode & 0o077:
-                raise StartError(f"{shown} may be read by others (mode {mode:o}): chmod 600 {shown}")
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise StartError(f"{shown} can't be read: {reason}") from None
+        return private_file.read_private(path, shown)
+    except private_file.FileUnusable as error:
+        raise StartError(str(error)) from None
 
 
 def read_json(path: Path, shown: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import get_args
 
 from pydantic import SecretStr
 
+from service.master_keys import given_master_keys
 from service.runtime import run_file
 from service.runtime.errors import NotRunning, StartError
 from service.runtime.folder import DataFolder
@@ -23,7 +24,8 @@ def resolve(settings: Settings) -> Settings:
 
     Raises:
         NotRunning: the embedded server is needed, and does not run.
-        StartError: the master key is in neither the environment nor the data folder.
+        StartError: the master key is in neither the settings nor the data folder.
+        SettingsError: it does not come from where the settings say.
 
     """
     folder = DataFolder(settings.data_dir)
@@ -34,11 +36,9 @@ def resolve(settings: Settings) -> Settings:
                 f"the server running on {folder} has a REDIS_URL of its own: set REDIS_URL to that"
             )
         raise NotRunning(f"no server is running on {folder}: start `otp-fallback serve` or set REDIS_URL")
-    keys = None
-    if settings.master_keys is None:
-        keys = read_master_keys(folder)
-        if keys is None:
-            raise StartError(f"OTP_MASTER_KEYS is not set, and {folder} holds no generated key: set it")
+    keys = given_master_keys(settings) or read_master_keys(folder)
+    if keys is None:
+        raise StartError(f"OTP_MASTER_KEYS is not set, and {folder} holds no generated key: set it")
     return fill_in(settings, folder, keys=keys, account=read_sandbox_account(folder), running=running)
 
 
@@ -55,7 +55,8 @@ def fill_in(
     Args:
         settings: as they were given.
         folder: their data folder.
-        keys: the generated master keys.
+        keys: the master keys, given or generated. From here on they are `OTP_MASTER_KEYS`: a process that is
+            restarted in an outage must not depend on a vault.
         account: the sandbox's account.
         running: what `serve` runs; without it the sandbox stays unset.
 
@@ -64,7 +65,11 @@ def fill_in(
     if settings.uses_embedded_redis:
         filled["redis_url"] = SecretStr(server_url(folder.path))
     if settings.master_keys is None and keys is not None:
-        filled["master_keys"] = SecretStr(keys)
+        filled |= {
+            "master_keys": SecretStr(keys),
+            "master_keys_file": None,
+            "master_keys_command": None,
+        }
     if running is not None:
         filled["port"] = running.port
         if settings.uses_sandbox_twilio and account is not None and running.sandbox_url is not None:

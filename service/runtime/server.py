@@ -1,6 +1,7 @@
 """What `serve` does: lock, bind, start everything in order, say so, keep it alive, end it in order."""
 
 import json
+import math
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from service.master_keys import given_master_keys
 from service.runtime import banner, generated, metrics_folder, run_file, valkey
 from service.runtime.banner import Ready
 from service.runtime.children import Child, Program
@@ -21,6 +23,7 @@ from service.runtime.probe import Probe
 from service.runtime.programs import Commands
 from service.runtime.resolve import environment, environment_without_secrets, fill_in
 from service.runtime.run_file import Running
+from service.runtime.state import look_at_state
 from service.runtime.store_check import check_store
 from service.runtime.supervisor import StopRequested, Supervisor
 from service.runtime.terminal import Terminal
@@ -35,9 +38,10 @@ WEB_GRACE = 9.0  # seconds; a little longer than gunicorn gives its workers
 
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """What is settled before the first process starts."""
+    """What is settled before the first process starts; `filled`: the settings with what was left unset."""
 
     settings: Settings
+    filled: Settings
     folder: DataFolder
     listener: socket.socket
     account: SandboxAccount | None
@@ -111,7 +115,7 @@ def _prepare(settings: Settings, folder: DataFolder, listener: socket.socket, co
         pid=os.getpid(),
     )
     account = generated.sandbox_account(folder) if sandboxed else None
-    keys = generated.master_keys(folder) if settings.master_keys is None else None
+    keys = given_master_keys(settings) or generated.master_keys(folder)
     filled = fill_in(settings, folder, keys=keys, account=account, running=running)
     metrics_folder.empty(folder.metrics)
     return _Site(
@@ -120,7 +124,11 @@ def _prepare(settings: Settings, folder: DataFolder, listener: socket.socket, co
         listener=listener,
         account=account,
         running=running,
-        env={**environment(filled), metrics_folder.VARIABLE: str(folder.metrics)},
+        filled=filled,
+        env={
+            **environment(filled.model_copy(update={"is_child": True})),
+            metrics_folder.VARIABLE: str(folder.metrics),
+        },
         commands=commands,
     )
 
@@ -144,10 +152,13 @@ def _serve(site: _Site, *, json_output: bool) -> None:
 
     with Supervisor(on_hangup=reload, on_tick=partial(valkey.rotate_log, site.folder)) as supervisor:
         _start_store(supervisor, site)
+        upgrades = look_at_state(site.filled)
         heard: dict[str, dict[str, object]] = {}
         if site.account is not None:
             supervisor.start(_sandbox(site, site.account, heard))
         first_key = supervisor.start(_first_key(site, heard))
+        if upgrades:  # it takes what it takes, and others would only wait for it
+            supervisor.wait_for(partial(_ended, first_key), within=math.inf, otherwise="")
         supervisor.start(Program(name="worker", argv=site.commands.outbox_worker(), env=site.env))
         web = supervisor.start(_web(site))
         run_file.write(site.folder, site.running)
@@ -232,7 +243,7 @@ def _into(heard: dict[str, dict[str, object]], name: str) -> Callable[[str], Non
 
 def _ended(child: Child) -> bool | None:
     if child.exit_status:
-        raise ChildFailed("the first API key could not be made: see the lines above")
+        raise ChildFailed("the state could not be prepared, or no first API key be made: see the lines above")
     return True if child.exit_status == 0 else None
 
 

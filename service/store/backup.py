@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.domain.codes import RandomBytes
 from service.domain.errors import BackupUnusable
+from service.store.migrations import CURRENT
+from service.store.schema import unknown
 from service.store.sealing import NONCE_BYTES, Sealer
 from service.store.snapshot import Kept
 
 FORM = 1  # of the file
-SCHEMA = 1  # of what is in it
 MARK = "otp_fallback_backup"
 BLOCK = 500  # values
 _LONGEST_BLOCK = 256 * 1024 * 1024  # bytes; longer is no block of ours
@@ -32,7 +33,7 @@ def write(
 ) -> Iterator[int]:
     """Write a backup; tells how many values are in it, from time to time."""
     file_key = random_bytes(32)
-    told = {MARK: FORM, "schema": SCHEMA, "created_at": now}
+    told = {MARK: FORM, "schema": CURRENT, "created_at": now}
     sealed = sealer.seal(base64.b64encode(file_key), _RECORD)
     head = json.dumps({**told, "key": sealed}).encode() + b"\n"
     file.write(head)
@@ -52,19 +53,19 @@ def read(file: BinaryIO, sealer: Sealer) -> Iterator[list[Kept]]:
     """The values of a backup, some at a time.
 
     Raises:
-        BackupUnusable: it is none, or of another version, or was changed or cut off; or its key is unknown.
+        BackupUnusable: it is none, or of a newer version, or was changed or cut off.
         KeyUnusable: it was made under a master key that is not configured.
     """
     head = file.readline(4096)
     try:
         told = json.loads(head)
-        form, schema, sealed = told[MARK], told["schema"], told["key"]
+        form, schema, sealed = told[MARK], int(told["schema"]), told["key"]
     except (ValueError, KeyError, TypeError):
         raise BackupUnusable("This is not a backup of otp-fallback.") from None
-    if (form, schema) != (FORM, SCHEMA):
-        raise BackupUnusable(
-            f"This backup is of form {form}, schema {schema}; {FORM} and {SCHEMA} are known here."
-        )
+    if form != FORM:
+        raise BackupUnusable(f"This backup is of form {form}; {FORM} is known here.")
+    if schema > CURRENT:
+        raise BackupUnusable(unknown(schema).detail)
     cipher = AESGCM(base64.b64decode(sealer.open(str(sealed), _RECORD)))
     number, last = 0, False
     while not last:

@@ -16,7 +16,7 @@ from redis.client import PubSub
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, SlotNotCoveredError
+from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -27,6 +27,9 @@ REFRESH_PAUSE = 0.25  # seconds between looks at who has which slots
 
 Command = tuple[Any, ...]
 
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")  # options of a URL, named as redis-py does
+
+_PORTS = {"redis+sentinel": 26379, "redis+cluster": 6379}
 _OPTIONS: Mapping[str, Any] = {
     "max_connections": MAX_CONNECTIONS,
     "socket_connect_timeout": CONNECT_TIMEOUT,
@@ -193,39 +196,86 @@ def nodes_for(url: str) -> Nodes:
     """
     scheme = urlsplit(url).scheme
     if scheme not in ("redis+sentinel", "redis+cluster"):
-        return OneServer(redis.Redis.from_url(url, retry=_never(), **_OPTIONS))
+        client = redis.Redis.from_url(url, retry=_never(), **_OPTIONS)
+        try:
+            client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+        except TypeError:  # it would be raised by the first command
+            raise ValueError("unknown option after ?") from None
+        return OneServer(client)
     places, login, path, query = _parts(url)
-    secure = {"ssl": True} if query.get("ssl") == "true" else {}
+    secure = _secure(query)
     if scheme == "redis+cluster":
-        return Cluster([(host, port or 6379) for host, port in places], {**_OPTIONS, **login, **secure})
+        placed = [(host, port or _PORTS[scheme]) for host, port in places]
+        return Cluster(placed, {**_OPTIONS, **login, **secure})
     name, _, database = path.partition("/")
-    if not name:
+    client = _sentinel(url).master_for(  # type: ignore[no-untyped-call]
+        name, retry=_never(), db=int(database or 0), **_OPTIONS, **login, **secure
+    )
+    return OneServer(client)
+
+
+def sentinel_fault(url: str) -> RedisError | None:
+    """Why the first Sentinel of a URL can't be asked; that nobody names a primary does not say it."""
+    if urlsplit(url).scheme != "redis+sentinel":
+        return None
+    try:
+        _sentinel(url).sentinels[0].ping()
+    except RedisError as error:
+        return error
+    return None
+
+
+def _sentinel(url: str) -> Sentinel:
+    places, _, path, query = _parts(url)
+    if not path.partition("/")[0]:
         raise ValueError("expected redis+sentinel://host:port,host:port/name")
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [(host, port or 26379) for host, port in places],
+    return Sentinel(  # type: ignore[no-untyped-call]
+        [(host, port or _PORTS["redis+sentinel"]) for host, port in places],
         sentinel_kwargs={
             "socket_connect_timeout": CONNECT_TIMEOUT,
             "socket_timeout": CONNECT_TIMEOUT,
             "retry": _never(),
             **({"password": query["sentinel_password"]} if "sentinel_password" in query else {}),
-            **secure,
+            **_secure(query),
         },
     )
-    client = sentinel.master_for(  # type: ignore[no-untyped-call]
-        name, retry=_never(), db=int(database or 0), **_OPTIONS, **login, **secure
-    )
-    return OneServer(client)
 
 
 def _never() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
+def tls_place(url: str) -> tuple[str, int] | None:
+    """Where a server of a URL presents a certificate, if it does: host and port.
+
+    Raises:
+        ValueError: the URL can't be understood.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme in ("redis+sentinel", "redis+cluster"):
+        places, _, _, query = _parts(url)
+        host, port = places[0]
+        return (host, port or _PORTS[scheme]) if _secure(query) else None
+    parts = urlsplit(url)
+    return (parts.hostname or "localhost", parts.port or 6379) if scheme == "rediss" else None
+
+
+def _secure(query: Mapping[str, str]) -> dict[str, Any]:
+    """What a connection by TLS is made with; nothing for one without."""
+    files = {name: query[name] for name in TLS_FILES if name in query}
+    if query.get("ssl", "false") not in ("true", "false"):
+        raise ValueError("expected ssl=true or ssl=false")
+    if query.get("ssl") != "true":
+        if files:
+            raise ValueError(f"{next(iter(files))} needs ssl=true beside it")
+        return {}
+    return {"ssl": True, "ssl_check_hostname": True, **files}
+
+
 def _parts(url: str) -> tuple[list[tuple[str, int | None]], dict[str, str], str, dict[str, str]]:
     """Of a URL with several hosts: those, user and password, path, and options."""
-    head, _, tail = url.partition("://")[2].partition("/")
-    path, _, query_text = tail.partition("?")
-    head, _, query_beside = head.partition("?")
+    before, _, query_text = url.partition("://")[2].partition("?")
+    head, _, path = before.partition("/")
     credentials, at, hosts = head.rpartition("@")
     user, _, password = credentials.partition(":")
     login = {"username": unquote(user), "password": unquote(password)} if at else {}
@@ -236,8 +286,8 @@ def _parts(url: str) -> tuple[list[tuple[str, int | None]], dict[str, str], str,
         if not one.hostname:
             raise ValueError("expected host:port,host:port")
         places.append((one.hostname, one.port))
-    query = {name: values[-1] for name, values in parse_qs(query_text or query_beside).items()}
-    if unknown := sorted(set(query) - {"ssl", "sentinel_password"}):
+    query = {name: values[-1] for name, values in parse_qs(query_text).items()}
+    if unknown := sorted(set(query) - {"ssl", "sentinel_password", *TLS_FILES}):
         raise ValueError(f"unknown option {unknown[0]}")
     return places, login, unquote(path), query
 

@@ -20,6 +20,8 @@ INCIDENTS = "otp:{00}:incidents"  # hash: id -> incident
 WEBHOOKS = "otp:{00}:webhooks"  # hash: id -> webhook
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
+SCHEMA = "otp:schema"  # the number of the form that everything is kept in
+SCHEMA_LEASE = "otp:schema:lease"  # a process brings an older state up
 HEALTH_STATES = "otp:{health}:states"  # hash: route -> state
 HEALTH_KNOWLEDGE = "otp:{health}:knowledge"  # of the deciding worker
 HEALTH_DRILLS = "otp:{health}:drills"  # hash: id -> what came of a drill
@@ -32,13 +34,14 @@ HEALTH_PROBE = "otp:{health}:probe:"  # + route: a probe was made a moment ago
 HOOK_WAITING = "otp:{hooks}:waiting"  # hash: receiver -> how many messages wait for it
 HOOK_ONCE = "otp:{hooks}:once"  # hash: receiver and what it is not to be told again yet -> until when (ms)
 EVERYBODY = "00everybody"  # in place of a keyed hash, of what is the whole installation's
+FORMER_MODES = "otp:modes"  # of version 0.1.0
 ALL = "otp:*"  # patterns, to look for keys
 ALL_USERS = "otp:{??}:u:*"
 RESTORED = "otp:restored"  # for a second, so that what was restored is waited for
 CHANGED = "otp:changed"  # pub/sub channel: ids of challenges that changed
 
 # Of the moment: no use to anybody who restores a backup.
-FLEETING = re.compile(r"otp:(\{health\}:(leader|probe:.*)|\{..\}:[siq]:.*)")
+FLEETING = re.compile(r"otp:(schema:lease|\{health\}:(leader|probe:.*)|\{..\}:[siq]:.*)")
 _ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 
 
@@ -86,12 +89,17 @@ def health_traffic(hour: int) -> str:
 
 def ready(partition: str) -> str:
     """Hash: how many of a partition's users there are, by class and application; `lib.lua` keeps it."""
-    return f"otp:{{{partition}}}:ready"
+    return f"otp:{{{partition}}}:classes"
 
 
 def stuck(partition: str) -> str:
     """Sorted set: a partition's users without any fallback; `lib.lua` keeps it."""
-    return f"otp:{{{partition}}}:stuck"
+    return f"otp:{{{partition}}}:lacking"
+
+
+def former_counts(partition: str) -> tuple[str, str]:
+    """Where schema 0 counted users."""
+    return f"otp:{{{partition}}}:ready", f"otp:{{{partition}}}:stuck"
 
 
 def failures(user_key: str) -> str:

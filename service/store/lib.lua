@@ -118,9 +118,10 @@ local function lock_if_spent(keys, id, c, now)
   end
 end
 
--- A user's class: p(hone), t(otp), e(mail), b(ackup codes); nil for nobody, or one who has nothing.
+-- A user's class: p(hone), t(otp), e(mail), b(ackup codes); nil for nobody, one who has nothing, or who was not
+-- counted yet: a record from before schema 1 (`s`).
 local function class_of(u)
-  if not u then return nil end
+  if not u or not u.s then return nil end
   local letters = (u.h or '')
   if u.f and #u.f > 0 then letters = letters .. 't' end
   if u.bc and #u.bc > 0 then letters = letters .. 'b' end
@@ -134,12 +135,12 @@ local function count_user(user_key, before, after)
   local was, is = class_of(before), class_of(after)
   if was == is then return end
   local u = after or before
-  if was then redis.call('HINCRBY', partition .. 'ready', was .. ' ' .. u.a, -1) end
-  if is then redis.call('HINCRBY', partition .. 'ready', is .. ' ' .. u.a, 1) end
+  if was then redis.call('HINCRBY', partition .. 'classes', was .. ' ' .. u.a, -1) end
+  if is then redis.call('HINCRBY', partition .. 'classes', is .. ' ' .. u.a, 1) end
   if is == 'p' then
-    redis.call('ZADD', partition .. 'stuck', 0, u.k)
+    redis.call('ZADD', partition .. 'lacking', 0, u.k)
   elseif was == 'p' then
-    redis.call('ZREM', partition .. 'stuck', u.k)
+    redis.call('ZREM', partition .. 'lacking', u.k)
   end
 end
 

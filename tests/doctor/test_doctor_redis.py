@@ -15,7 +15,7 @@ from tests.support.stack import wait_until
     [
         ([], "redis.persistence", "ok", "everysec"),
         (["--appendfsync", "always"], "redis.persistence", "ok", "always"),
-        (["--appendfsync", "no"], "redis.persistence", "warn", "appendfsync no"),
+        (["--appendfsync", "no"], "redis.persistence", "fail", "never says that a write is on disk"),
         (["--appendonly", "no"], "redis.persistence", "fail", "nothing on disk"),
         (["--appendonly", "no", "--save", "3600 1"], "redis.persistence", "warn", "no append-only file"),
         ([], "redis.memory", "ok", "no limit"),
@@ -45,6 +45,16 @@ def test_memory_that_runs_out(valkey, doctor, share, level):
         client.set(f"much:{number}", b"x" * 1_000_000)
     client.config_set("maxmemory", int(client.info("memory")["used_memory"] / share))
     assert doctor(env)["redis.memory"].level == level
+
+
+def test_what_relaxed_means(valkey, doctor):
+    found = doctor({**valkey(), "OTP_DURABILITY": "relaxed"})["redis.persistence"]
+    assert (found.level, "OTP_DURABILITY is relaxed" in found.found) == ("ok", True)
+
+
+def test_relaxed_does_not_wait_for_the_disk(valkey, doctor):
+    found = doctor({**valkey("--appendfsync", "no"), "OTP_DURABILITY": "relaxed"})["redis.persistence"]
+    assert (found.level, "refused" in found.found) == ("warn", False)
 
 
 def test_a_wrong_password_is_told_and_not_shown(valkey, doctor):

@@ -14,7 +14,7 @@ from tests.support.stack import Api
 def nobody(running_stack):
     """Each test counts from nothing."""
     client = running_stack.redis()
-    for pattern in ("otp:*:u:*", "otp:*:ready", "otp:*:stuck"):
+    for pattern in ("otp:*:u:*", "otp:*:classes", "otp:*:lacking"):
         for key in client.scan_iter(pattern):
             client.delete(key)
 

@@ -25,11 +25,13 @@ class Servers:
     def start(self) -> None:
         """Begin all of them."""
 
+    binary: str = str(get_binary_path())
+
     def begin(self, *options: str, file: str | None = None, port: int | None = None) -> int:
         port = port or free_port()
         own = self.folder / str(port)
         own.mkdir(exist_ok=True)
-        command = [str(get_binary_path())]
+        command = [self.binary]
         if file is not None:
             (own / "own.conf").write_text(file)
             command.append(str(own / "own.conf"))

@@ -9,6 +9,8 @@ from service.runtime.doctor.site import Site
 from service.runtime.errors import StartError
 from service.runtime.store_check import NEEDED, check_store, shown
 from service.runtime.valkey_socket import ping
+from service.store.connections import tls_place
+from service.store.durability import RELAXED, weakness
 from service.store.server import InfoDenied, server_time
 
 PINGS = 9
@@ -66,35 +68,12 @@ def role(site: Site) -> Finding:
 def persistence(site: Site) -> Finding:
     """Whether what was acknowledged is still there after a crash."""
     facts = site.server
-    if not facts.appends:
-        lost = "used codes work again and new apps are gone"
-        if facts.snapshots is False and not facts.replicas:
-            return fail(
-                f"it keeps nothing on disk: after a restart of it, {lost}",
-                "CONFIG SET appendonly yes, and the same in its configuration",
-            )
-        return warn(
-            f"it keeps no append-only file: what it lost in a crash, {lost}",
-            "CONFIG SET appendonly yes, and the same in its configuration; if a managed server can't, give it"
-            " a replica in another zone",
-        )
-    if facts.append_failed:
-        return fail(
-            "its last write to the append-only file failed, and it refuses all others",
-            "look at its log; most often the disk is full",
-        )
-    if facts.fsync == "no":
-        return warn(
-            "it leaves to the operating system when the append-only file is flushed (appendfsync no)",
-            "CONFIG SET appendfsync everysec, and the same in its configuration",
-        )
-    if not facts.confirms and facts.fsync != "always":
-        return warn(
-            f"{facts.kind} {facts.version} does not say when a write is on disk (WAITAOF):"
-            " in a crash, up to a second of what was acknowledged is lost",
-            "use Redis or Valkey 7.2 or newer, or CONFIG SET appendfsync always",
-        )
-    return ok(f"append-only file, flushed {facts.fsync or 'as its provider decided'}")
+    strict = site.given.durability == "strict"
+    weak = weakness(facts, strict=strict)
+    if weak is not None:
+        return (fail if weak.grave else warn)(weak.found, weak.mend)
+    kept = f"append-only file, flushed {facts.fsync or 'as its provider decided'}"
+    return ok(kept if strict else f"{kept}; {RELAXED}")
 
 
 def memory(site: Site) -> Finding:
@@ -139,10 +118,8 @@ def clock(site: Site) -> Finding:
 
 def certificate_place(site: Site) -> tuple[str, int] | None:
     """Where it presents a certificate."""
-    from redis.connection import parse_url
-
-    url = site.given.redis_url.get_secret_value() if site.given.redis_url is not None else ""
-    if not url.startswith("rediss://"):
+    url = site.given.redis_url
+    try:
+        return tls_place(url.get_secret_value()) if url is not None else None
+    except ValueError:  # `redis` tells of it
         return None
-    parsed = parse_url(url)  # type: ignore[no-untyped-call]
-    return str(parsed.get("host", "localhost")), int(parsed.get("port", 6379))

@@ -5,14 +5,17 @@ from importlib.util import find_spec
 import requests
 
 from service.domain.api_keys import Scope
-from service.domain.errors import KeyUnusable
+from service.domain.errors import KeyUnusable, SchemaUnknown
 from service.runtime.doctor.finding import Finding, fail, ok, skip, warn
 from service.runtime.doctor.site import PATIENCE, Site
-from service.settings import Settings
+from service.runtime.errors import StartError
+from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore
 from service.store.health import HealthStore
 from service.store.keyring import open_keyring
+from service.store.migrations import CURRENT
 from service.store.queues import QueueStore
+from service.store.schema import Schema
 
 BEHIND, FAR_BEHIND = 5, 60  # seconds
 
@@ -100,13 +103,41 @@ def queues(site: Site) -> Finding:
     return ok("nothing waits for longer than it has to")
 
 
-def keyring(site: Site) -> Finding:
-    """Whether the master keys open what is stored."""
-    if site.sealer is None:
+def master_keys(site: Site) -> Finding:
+    """Where the master keys come from."""
+    try:
+        sealer = site.sealer
+    except (SettingsError, StartError) as error:
+        return fail(str(error), "README says in which forms the master keys can be given")
+    if sealer is None:
         return fail(
             f"OTP_MASTER_KEYS is unset, and {site.folder} holds no generated key",
             "set OTP_MASTER_KEYS, or OTP_DATA_DIR to the folder of `serve`",
         )
+    given = site.given.master_keys_given
+    source = given[0] if given else f"{site.folder.show(site.folder.master_keys)}, where they were generated"
+    return ok(f"{sealer.count} from {source}; {sealer.current} seals")
+
+
+def schema(site: Site) -> Finding:
+    """Whether this version knows the form in which everything is kept."""
+    try:
+        found = Schema(site.store).read()
+    except SchemaUnknown as error:
+        return fail(error.detail, "install that version; see CHANGELOG.md")
+    if found is None:
+        return skip("this Redis holds nothing yet: the first start gives it its schema")
+    if found < CURRENT:
+        return warn(
+            f"the state is of schema {found}, and this version's is {CURRENT}",
+            "start this version, or run `otp-fallback migrate`: either brings it up",
+        )
+    return ok(f"the state is of schema {found}, as this version's")
+
+
+def keyring(site: Site) -> Finding:
+    """Whether the master keys open what is stored."""
+    assert site.sealer is not None  # noqa: S101 - `master_keys` found one
     try:
         found = open_keyring(site.store, site.sealer)
     except KeyUnusable as error:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from service.app import clock as system_clock
 from service.app import twilio_account
+from service.master_keys import given_master_keys
 from service.providers.twilio_verify import TwilioVerify, VerifyService
 from service.runtime import run_file
 from service.runtime.errors import StartError
@@ -44,13 +45,11 @@ class Site:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings with what `serve` fills in, as far as it can be known."""
-        keys = account = None
-        with suppress(StartError):
-            keys = read_master_keys(self.folder)
+        """The settings with what `serve` fills in, as far as it can be known; the keys are `sealer`'s."""
+        account = None
         with suppress(StartError):
             account = read_sandbox_account(self.folder)
-        return fill_in(self.given, self.folder, keys=keys, account=account, running=self.running)
+        return fill_in(self.given, self.folder, keys=None, account=account, running=self.running)
 
     @cached_property
     def store(self) -> Store:
@@ -65,9 +64,14 @@ class Site:
 
     @cached_property
     def sealer(self) -> Sealer | None:
-        """Opens records; `None` where no master key is known."""
-        keys = self.settings.master_keys
-        return Sealer(parse_master_keys(keys.get_secret_value())) if keys is not None else None
+        """Opens records; `None` where no master key is known.
+
+        Raises:
+            SettingsError, StartError: it can't be had from where it should be.
+
+        """
+        keys = given_master_keys(self.given, within=PATIENCE) or read_master_keys(self.folder)
+        return Sealer(parse_master_keys(keys)) if keys is not None else None
 
     @cached_property
     def verify_service(self) -> VerifyService | None:
