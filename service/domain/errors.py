@@ -175,6 +175,22 @@ class SendsExhausted(OtpError):
     code = "sends_exhausted"
 
 
+class NoChannelLeft(OtpError):
+    """Nothing could be sent, and the user has no other way; `reasons` says why, by channel."""
+
+    code = "no_channel_left"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("No channel is left to answer by.", extra={"channels": dict(reasons)})
+        self.reasons = dict(reasons)
+
+
+class VerificationBegun(OtpError):
+    """Another request begins a verification of the same number at this moment."""
+
+    code = "verification_begun"
+
+
 class CheckUnavailable(OtpError):
     """The provider that made the code can't be asked. No attempt was counted; `accepts` says what works."""
 

@@ -288,6 +288,8 @@ SCRIPTS = {
         "block_send": ["lib", "rates"],
         "block_unsend": ["rates"],
         "claim_due": [],
+        "drop_owner": [],
+        "point": [],
         "idempotency": [],
         "health_save": [],
         "audited": [],

@@ -187,9 +187,8 @@ def test_users_who_change_meanwhile_are_counted_once(old):
             while True:
                 user = users.get("default", f"user-{number}")
                 fields = {name: getattr(user, name) for name in ("key", "application", "user_id", "version")}
-                if users.save(
-                    User(**fields, phone=Phone("+14155550000", "+1"), email=Email("x@example.com")), ()
-                ):
+                changed_to = User(**fields, phone=Phone("+14155550000", "+1"), email=Email("x@example.com"))
+                if users.save(changed_to, (), before=user):
                     break
             changed.append(number)
             if ended.is_set():
