@@ -60,11 +60,15 @@ class StartRequest:
 
 
 class Started(NamedTuple):
-    """A challenge, whom it is about, and where its caller stands with the limits."""
+    """A challenge, whom it is about, and where its caller stands with the limits.
+
+    `barred`: the provider's code for why the recipient can't be reached, if it said so.
+    """
 
     challenge: Challenge
     subject: Subject
     standings: Sequence[Standing] = ()
+    barred: str | None = None
 
 
 class _Loaded(NamedTuple):
@@ -204,7 +208,7 @@ class StartChallenge:
         metrics.CHALLENGES.labels(challenge.status).inc()
         if drilled is None:
             metrics.START_SECONDS.observe(time.monotonic() - began)
-        return Started(challenge.next_version(), subject, standings)
+        return Started(challenge.next_version(), subject, standings, walk.barred)
 
     def _origin(self, client_ip: str | None) -> str | None:
         return self._users.origin_key(network_of(client_ip)) if client_ip is not None else None

@@ -162,7 +162,7 @@ class Verifications:
             self._pointers.release(hashed, claimed)
             raise
         if started.challenge.status == "failed":
-            raise NoChannelLeft(why_not(started.challenge.entries))
+            raise NoChannelLeft(why_not(started.challenge.entries), started.barred)
         return started.challenge, started.subject
 
     def _exists(self, request: VerificationRequest, pointer: Pointer) -> bool:

@@ -54,16 +54,23 @@ FAULTS: Mapping[type[OtpError], Fault] = {
     errors.StoreUnavailable: UNAVAILABLE,
 }
 
+# Why a number can't be reached, as Twilio said it to us.
+BARRED: Mapping[str, Fault] = {
+    str(found.code): found
+    for found in (
+        Fault(403, 60205, "SMS is not supported by landline phone number"),
+        Fault(403, 60238, "The destination phone number is blocked"),
+        Fault(403, 60410, "The destination phone number prefix is temporarily blocked by Fraud Guard"),
+        Fault(403, 60605, "The destination phone number is blocked by your Verify Geo Permissions"),
+    )
+}
+
 # Why nothing could be sent, the first that applies. What is left is an outage.
 NOTHING_SENT: Mapping[Reason, Fault] = {
-    Reason.FRAUD_SUSPECTED: Fault(
-        403, 60410, "The destination phone number prefix is temporarily blocked by Fraud Guard"
-    ),
-    Reason.NOT_ALLOWED: Fault(
-        403, 60605, "The destination phone number is blocked by Verify Geo Permissions"
-    ),
-    Reason.UNDELIVERABLE: Fault(403, 60205, "SMS is not supported by landline phone number"),
+    Reason.FRAUD_SUSPECTED: BARRED["60410"],
+    Reason.NOT_ALLOWED: BARRED["60605"],
     Reason.RATE_LIMITED: MAX_SENDS,
+    Reason.UNDELIVERABLE: BARRED["60238"],
     Reason.NOT_CONFIGURED: Fault(403, 60223, "Delivery channel disabled"),
 }
 
@@ -121,6 +128,8 @@ def _fault_of(error: OtpError) -> Fault:
     if isinstance(error, errors.ChallengeEnded):
         return MAX_CHECKS if error.status == "locked" else NOT_FOUND
     if isinstance(error, errors.NoChannelLeft):
+        if (barred := BARRED.get(error.barred or "")) is not None:
+            return barred
         why = set(error.reasons.values())
         return next((found for reason, found in NOTHING_SENT.items() if reason in why), UNAVAILABLE)
     return FAULTS.get(type(error), INTERNAL)
