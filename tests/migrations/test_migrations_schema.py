@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from service.domain.errors import SchemaUnknown
 from service.domain.user import User
 from service.settings import Settings
 from service.store import keys, schema
+from service.store.keyring import load_keyring
 from service.store.migrations import CURRENT, Migration
 from service.store.migrations.progress import Progress
 from service.store.readiness import ReadinessStore
@@ -60,7 +62,8 @@ def old(server):
         for name in ("s", "h"):
             record.pop(name, None)
         records[keys.user(user.key)] = json.dumps({**record, "v": 1})
-    store.client.mset({**records, keys.KEYRING: "k1.x"})
+    store.client.mset(records)
+    load_keyring(store, Sealer({"k1": MASTER}), secrets.token_bytes)
     return store
 
 
