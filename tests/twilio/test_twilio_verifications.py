@@ -401,3 +401,49 @@ def test_every_error_has_a_code_of_twilios():
     reached = {kind.__name__ for kind in FAULTS}
     assert {"InvalidInput", "Unauthenticated", "NotFound", "RateLimited", "StoreUnavailable"} <= reached
     assert all(issubclass(kind, OtpError) for kind in FAULTS)
+
+
+# What is no request
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"To=%00&Channel=sms",
+        b"To=%ff%fe&Channel=sms",
+        b"To=" + b"9" * 5000 + b"&Channel=sms",
+        b'{"To": "+14155550001", "Channel": "sms"}',
+        b"To=%2B14155550001&Channel=" + b"s" * 300,
+        b"To=%2B14155550001&Channel=email",
+    ],
+)
+def test_hostile_forms(stack, body):
+    for path in ("/Verifications", "/VerificationCheck", "/Entities", "/Entities/x/Factors"):
+        answer = requests.post(
+            f"{stack.url}{BASE}{path}",
+            data=body,
+            auth=AUTH,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            timeout=10,
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, 60200), path
+        assert len(answer.content) < 1000
+
+
+def test_what_is_too_large_or_no_credentials(stack):
+    assert post(stack, "/Verifications", To="9" * 70_000).status_code == 413
+    for header in ("Basic", "Basic !!!!", "Basic //79", "Bearer " + API_KEY, "Basic " + "QQ" * 2000):
+        answer = requests.post(
+            f"{stack.url}{BASE}/Verifications", headers={"Authorization": header}, timeout=5
+        )
+        assert (answer.status_code, answer.json()["code"]) == (401, 20003)
+
+
+def test_when_to_try_again_is_told(verify, stack):
+    to = number(43)
+    for _ in range(3):
+        verify.verifications.create(to=to, channel="sms")
+    answer = post(stack, "/Verifications", To=to, Channel="sms")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.json()["more_info"] == "https://www.twilio.com/docs/errors/60203"
