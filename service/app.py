@@ -43,6 +43,7 @@ from service.flows.toll_fraud import WatchTollFraud
 from service.flows.traffic import ReadTraffic
 from service.flows.unlock import UnlockUser
 from service.flows.vendor import TellVendor
+from service.flows.verifications import Verifications
 from service.flows.verify import VerifyChallenge
 from service.flows.wait import WaitForChange
 from service.flows.watch import WatchEvents
@@ -82,6 +83,7 @@ from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
 from service.store.traffic import TrafficStore
 from service.store.users import UserStore
+from service.store.verifications import VerificationStore
 from service.store.webhooks import WebhookStore
 
 DEFAULT_APPLICATION = "default"
@@ -226,6 +228,7 @@ class Services:
     challenges: ChallengeStore
     start: StartChallenge
     verify: VerifyChallenge
+    verifications: Verifications
     change: ChangeChallenge
     enroll: Enroll
     unlock: UnlockUser
@@ -328,36 +331,44 @@ def build(core: Core) -> Services:
         delivery_deadline=delivery_deadline,
         sends=limits.sends,
     )
+    start = StartChallenge(
+        store,
+        users,
+        ModeStore(store),
+        health,
+        core.drill_store,
+        challenges,
+        cascade,
+        gates,
+        LimitStore(store),
+        limits=limits,
+        served=settings.served,
+        clock=core.clock,
+        random_bytes=core.random_bytes,
+        ttl=settings.challenge_ttl * 1000,
+        delivery_deadline=delivery_deadline,
+    )
+    verify = VerifyChallenge(
+        challenges,
+        phone_codes,
+        gates,
+        codes_key=core.keyring.codes,
+        clock=core.clock,
+        check_deadline=settings.send_deadline,
+        failures=limits.failures,
+    )
     return Services(
         core=core,
         api_keys=api_keys,
         idempotency=IdempotencyStore(store, core.sealer, core.keyring.names),
         challenges=challenges,
-        start=StartChallenge(
-            store,
-            users,
-            ModeStore(store),
-            health,
-            core.drill_store,
-            challenges,
-            cascade,
-            gates,
-            LimitStore(store),
-            limits=limits,
-            served=settings.served,
+        start=start,
+        verify=verify,
+        verifications=Verifications(
+            *(users, VerificationStore(store), start, verify, change),
             clock=core.clock,
             random_bytes=core.random_bytes,
             ttl=settings.challenge_ttl * 1000,
-            delivery_deadline=delivery_deadline,
-        ),
-        verify=VerifyChallenge(
-            challenges,
-            phone_codes,
-            gates,
-            codes_key=core.keyring.codes,
-            clock=core.clock,
-            check_deadline=settings.send_deadline,
-            failures=limits.failures,
         ),
         change=change,
         enroll=core.enroll,

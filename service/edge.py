@@ -31,6 +31,8 @@ STATUSES: Mapping[type[OtpError], int] = {
     errors.EnrollmentEnded: 409,
     errors.ResendTooSoon: 429,
     errors.SendsExhausted: 429,
+    errors.NoChannelLeft: 503,
+    errors.VerificationBegun: 409,
     errors.CheckUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.LinkInvalid: 404,

@@ -50,6 +50,10 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     missed: bool = field(name="nr", default=False)
     carrier: str | None = field(name="ca", default=None)
 
+    def may_be_sent_to(self) -> bool:
+        """Whether somebody who asks for it can have it: it was not refused, or its route may be back."""
+        return self.state != "skipped" or self.reason is Reason.CIRCUIT_OPEN
+
 
 class Switch(Struct, frozen=True):
     """The challenge's prompt moved from one channel to another."""
@@ -69,6 +73,7 @@ class Subject(NamedTuple):
     action: str | None = None
     client_ip: str | None = None
     metadata: dict[str, str] | None = None
+    to: str | None = None  # the number or address that the caller named in place of a user
 
 
 class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -100,6 +105,8 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
     drill: str | None = field(name="dr", default=None)  # the rehearsal that it takes part in
     block: str | None = field(name="px", default=None)  # keyed hash of the block that its number is in
     origin: str | None = field(name="ip", default=None)  # keyed hash of the network address that it is for
+    sent_log: tuple[tuple[Channel, int], ...] = field(name="sl", default=())  # messages taken, and when
+    vouched: bool = field(name="vo", default=False)  # canceled, since its caller says that it was answered
     version: int = field(name="v", default=0)
 
     # What is so
@@ -196,7 +203,7 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         self, channel: Channel, at: int, *, ref: str | None, own_code: bool, carrier: str | None = None
     ) -> Self:
         """A send was accepted by its provider."""
-        return self.with_entry(
+        return replace(self, sent_log=(*self.sent_log, (channel, at))).with_entry(
             channel,
             state="sent",
             reason=None,
@@ -245,9 +252,13 @@ class Challenge(Struct, frozen=True, omit_defaults=True, kw_only=True):
         """No channel is left."""
         return replace(self, status="failed", ended_at=at)
 
-    def canceled(self, at: int) -> Self:
-        """The caller ended it."""
-        return replace(self, status="canceled", ended_at=at)
+    def canceled(self, at: int, *, vouched: bool = False) -> Self:
+        """The caller ended it; `vouched`: it says that the user has proved it elsewhere. Not to us."""
+        return replace(self, status="canceled", ended_at=at, vouched=vouched)
+
+    def widened(self, channel: Channel) -> Self:
+        """A channel that was not planned may be turned to as well, after the others."""
+        return replace(self, entries=(*self.entries, Entry(channel)))
 
     def expired(self, at: int) -> Self:
         """Its life is over; recorded so that the event is told once."""

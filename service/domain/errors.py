@@ -175,6 +175,26 @@ class SendsExhausted(OtpError):
     code = "sends_exhausted"
 
 
+class NoChannelLeft(OtpError):
+    """Nothing could be sent, and the user has no other way; `reasons` says why, by channel.
+
+    `barred`: the provider's code for why the recipient can't be reached, if it said so.
+    """
+
+    code = "no_channel_left"
+
+    def __init__(self, reasons: Mapping[str, str], barred: str | None = None) -> None:
+        super().__init__("No channel is left to answer by.", extra={"channels": dict(reasons)})
+        self.reasons = dict(reasons)
+        self.barred = barred
+
+
+class VerificationBegun(OtpError):
+    """Another request begins a verification of the same number at this moment."""
+
+    code = "verification_begun"
+
+
 class CheckUnavailable(OtpError):
     """The provider that made the code can't be asked. No attempt was counted; `accepts` says what works."""
 

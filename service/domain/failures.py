@@ -67,6 +67,8 @@ _UNUSABLE = frozenset(
 )
 # Of a channel that the user has: nothing is sent by it, though it works.
 REFUSALS = frozenset({Reason.NOT_ALLOWED, Reason.FRAUD_SUSPECTED, Reason.RATE_LIMITED})
+# Of one channel of a provider: nothing is sent by the others either.
+SHUTS_PROVIDER = frozenset({*REFUSALS, Reason.UNDELIVERABLE, Reason.MODE, Reason.DRILL})
 
 
 class SendFailure(Exception):

@@ -181,17 +181,29 @@ def _entry(line: int, record: object) -> Entry:
     )
 
 
-def _secret(given: object) -> str:
-    if not isinstance(given, str):
-        raise _Refused("secret: expected base 32")
-    text = "".join(given.split()).replace("-", "").upper().rstrip("=")
+def secret_of(text: str) -> str:
+    """A secret in base 32 as it is kept: without blanks, hyphens and padding.
+
+    Raises:
+        ValueError: it is none, or not as long as secrets are.
+    """
+    text = "".join(text.split()).replace("-", "").upper().rstrip("=")
     try:
         raw = base64.b32decode(text + "=" * (-len(text) % 8))
     except (binascii.Error, ValueError):
-        raise _Refused("secret: expected base 32") from None
+        raise ValueError("expected base 32") from None
     if not MIN_SECRET_BYTES <= len(raw) <= MAX_SECRET_BYTES:
-        raise _Refused(f"secret: expected {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, got {len(raw)}")
+        raise ValueError(f"expected {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, got {len(raw)}")
     return text
+
+
+def _secret(given: object) -> str:
+    if not isinstance(given, str):
+        raise _Refused("secret: expected base 32")
+    try:
+        return secret_of(given)
+    except ValueError as error:
+        raise _Refused(f"secret: {error}") from None
 
 
 def _one_of(field: str, given: object, allowed: tuple[int, ...], default: int) -> int:

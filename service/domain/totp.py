@@ -67,8 +67,15 @@ def clock_offset(secret: str, code: str, now_ms: int) -> int | None:
     return None
 
 
-def provisioning_uri(secret: str, *, account: str, issuer: str) -> str:
+def provisioning_uri(
+    secret: str,
+    *,
+    account: str,
+    issuer: str,
+    algorithm: Algorithm = "SHA1",
+    digits: int = DIGITS,
+    period: int = PERIOD,
+) -> str:
     """The `otpauth://` URI that authenticator apps read (Key URI format)."""
-    return pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD).provisioning_uri(
-        name=account, issuer_name=issuer
-    )
+    otp = pyotp.TOTP(secret, digits=digits, digest=_DIGESTS[algorithm], interval=period)
+    return otp.provisioning_uri(name=account, issuer_name=issuer)

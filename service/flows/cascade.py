@@ -44,6 +44,7 @@ class Walk:
         down: providers that failed on it, and how that is told.
         fraud: somebody suspects toll fraud: no paid channel may follow.
         limited: the send that a limit held up, if one did; of several, that which may be made soonest.
+        barred: the provider's code for why the recipient can't be reached, if it said so.
     """
 
     challenge: Challenge
@@ -59,6 +60,7 @@ class Walk:
     down: dict[str, Reason] = field(default_factory=dict)
     fraud: bool = False
     limited: SendFailure | None = None
+    barred: str | None = None
 
     def prompt(self, channel: Channel, reason: Reason | None) -> None:
         """The prompt moves."""
@@ -242,6 +244,8 @@ class Cascade:
             drilled = failure.reason is Reason.DRILL
             walk.down[provider] = Reason.DRILL if drilled else Reason.PROVIDER_ERROR
         walk.fraud = walk.fraud or failure.fraud
+        if failure.failure_class is FailureClass.RECIPIENT:
+            walk.barred = walk.barred or failure.code
         walk.challenge = walk.challenge.send_failed(
             channel, failure.reason, maybe_sent=failure.maybe_sent, own_code=False
         )

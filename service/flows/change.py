@@ -17,7 +17,7 @@ from service.domain.errors import (
     StateConflict,
 )
 from service.domain.events import Event, challenge_event
-from service.domain.failures import Reason
+from service.domain.failures import SHUTS_PROVIDER, Reason
 from service.flows.cascade import Cascade, Walk, rate_limited
 from service.flows.gates import Gates
 from service.flows.schedule import next_due
@@ -60,11 +60,17 @@ class ChangeChallenge:
             raise NotFound("challenge")
         return challenge, self._challenges.open(challenge)
 
-    def cancel(self, application: str, challenge_id: str) -> tuple[Challenge, Subject]:
-        """End it. Raises `ChallengeEnded` when it is over already."""
+    def cancel(
+        self, application: str, challenge_id: str, *, vouched: bool = False
+    ) -> tuple[Challenge, Subject]:
+        """End it; `vouched`: the caller says that it was answered elsewhere.
+
+        Raises:
+            ChallengeEnded: it is over already.
+        """
         for _ in range(_SAVE_TRIES):
             challenge, subject, now = self._pending(application, challenge_id)
-            canceled = challenge.canceled(now)
+            canceled = challenge.canceled(now, vouched=vouched)
             told: dict[str, object] = {"country": canceled.country, "sends": canceled.watched_sends()}
             told["verifications"] = canceled.has_verification()
             event = challenge_event("canceled", canceled, now, **told)
@@ -129,6 +135,40 @@ class ChangeChallenge:
         if challenge.channel is not None:
             walk.miss(challenge.channel)
             self._require_way(walk, challenge.channel, moved=moved)
+        return self._store(walk), subject
+
+    def ask(self, application: str, challenge_id: str, channel: Channel) -> tuple[Challenge, Subject]:
+        """Send by a channel: again, for the first time, or by one that was not planned.
+
+        What can't be had leaves the prompt where the user has something to answer by.
+
+        Raises:
+            NothingToResend: it is the present channel, and sends nothing.
+            ResendTooSoon: the cool-down has not passed.
+            SendsExhausted: the challenge has sent as often as it may.
+            RateLimited: a limit holds it up, and there is no other way.
+        """
+        challenge, subject, now = self._pending(application, challenge_id)
+        if channel == challenge.channel:
+            return self.resend(application, challenge_id)
+        entry = challenge.entry(channel)
+        if entry is None:
+            if not self._may_widen(challenge, subject, channel):
+                return challenge, subject
+            challenge = challenge.widened(channel)
+            entry = challenge.entry(channel)
+        if entry is None or not entry.may_be_sent_to():
+            return challenge, subject
+        self._require_send_allowed(challenge, now)
+        walk = self._walk(challenge, subject, now)
+        moved = self._cascade.advance(walk, [replace(entry, state="waiting")], Reason.USER_REQUEST)
+        if challenge.channel is not None:
+            if not moved and walk.challenge.channel == channel:
+                failed = walk.challenge.entry(channel)
+                walk.prompt(challenge.channel, failed.reason if failed is not None else None)
+            walk.miss(challenge.channel)
+        if not moved and not walk.events:
+            return challenge, subject
         return self._store(walk), subject
 
     def deadline_passed(self, challenge_id: str) -> Challenge | None:
@@ -209,6 +249,17 @@ class ChangeChallenge:
         now = self._clock()
         challenge.require_pending(now)
         return challenge, subject, now
+
+    def _may_widen(self, challenge: Challenge, subject: Subject, channel: Channel) -> bool:
+        """Whether a channel may be used that the plan does not name.
+
+        What keeps one way to the phone shut, be it operators or a suspicion, holds for the others.
+        """
+        traits = TRAITS[channel]
+        reached = subject.phone if traits.contact == "phone" else subject.email
+        same = [entry for entry in challenge.entries if TRAITS[entry.channel].provider == traits.provider]
+        shut = any(entry.reason in SHUTS_PROVIDER for entry in same)
+        return reached is not None and not shut and channel in self._cascade.configured
 
     def _named(self, challenge: Challenge, named: Channel) -> list[Entry]:
         entry = challenge.entry(named)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from service.channels.backup_code import hash_backup_code
 from service.domain.codes import RandomBytes, new_backup_codes, normalise_numeric
 from service.domain.errors import EnrollmentEnded, FieldFault, InvalidInput, NotFound, StateConflict
 from service.domain.events import Event
-from service.domain.totp import clock_offset, matching_step, new_secret
+from service.domain.totp import DIGITS, PERIOD, Algorithm, clock_offset, matching_step, new_secret
 from service.domain.user import TotpFactor, User
 from service.store import keys
 from service.store.enrollments import EnrollmentStore, PendingEnrollment
@@ -16,6 +17,15 @@ from service.store.users import UserStore
 LIFE = 900_000  # ms to scan and confirm
 MAX_FACTORS = 10  # authenticator apps of one user
 _SAVE_TRIES = 5
+
+
+class TotpForm(NamedTuple):
+    """What an app is to reckon with; the defaults are what every app can do. `secret` unset: a fresh one."""
+
+    secret: str | None = None
+    algorithm: Algorithm = "SHA1"
+    digits: int = DIGITS
+    period: int = PERIOD
 
 
 class Enroll:
@@ -44,14 +54,19 @@ class Enroll:
         label: str | None = None,
         device_name: str | None = None,
         locale: str | None = None,
+        form: TotpForm | None = None,
     ) -> PendingEnrollment:
         """A fresh secret to scan. The user's present apps go on working, confirmed or not."""
         now, user_key = self._clock(), self._users.key(application, user_id)
+        form = form or TotpForm()
         enrollment = PendingEnrollment(
             id=keys.new_id("en", user_key, self._random_bytes(16)),
             application=application,
             user_id=user_id,
-            secret=new_secret(self._random_bytes),
+            secret=form.secret or new_secret(self._random_bytes),
+            algorithm=form.algorithm,
+            digits=form.digits,
+            period=form.period,
             label=label,
             device_name=device_name,
             locale=locale,
@@ -78,7 +93,13 @@ class Enroll:
         return clock_offset(enrollment.secret, numeric, self._clock()) if numeric else None
 
     def confirm(
-        self, application: str, enrollment_id: str, code: str, *, locale: str | None = None
+        self,
+        application: str,
+        enrollment_id: str,
+        code: str,
+        *,
+        locale: str | None = None,
+        backup_codes: bool = True,
     ) -> tuple[TotpFactor, tuple[str, ...] | None]:
         """Make the app a factor; with a user's first one come backup codes, to be shown once.
 
@@ -87,6 +108,7 @@ class Enroll:
             enrollment_id: what `begin` gave.
             code: what the app shows.
             locale: the language that the user was seen to read, for later letters.
+            backup_codes: whether the caller can show any.
 
         Raises:
             NotFound: no such enrolment, or it has expired.
@@ -96,7 +118,18 @@ class Enroll:
         enrollment = self.pending(application, enrollment_id)
         now = self._clock()
         numeric = normalise_numeric(code)
-        step = matching_step(enrollment.secret, numeric, now) if numeric else None
+        step = (
+            matching_step(
+                enrollment.secret,
+                numeric,
+                now,
+                algorithm=enrollment.algorithm,
+                digits=enrollment.digits,
+                period=enrollment.period,
+            )
+            if numeric
+            else None
+        )
         if step is None:
             raise InvalidInput(
                 FieldFault("code", "not the app's present code; if it keeps failing, check the phone's clock")
@@ -106,6 +139,9 @@ class Enroll:
             secret=enrollment.secret,
             label=enrollment.label,
             device_name=enrollment.device_name,
+            algorithm=enrollment.algorithm,
+            digits=enrollment.digits,
+            period=enrollment.period,
             created_at=now,
             last_step=step,  # the confirming code can't be used to log in
         )
@@ -121,7 +157,7 @@ class Enroll:
                 )
             added = replace(user, totp=(*user.totp, factor), locale=spoken or user.locale)
             fresh = None
-            if not user.totp and not user.backup_codes:
+            if backup_codes and not user.totp and not user.backup_codes:
                 added, fresh = self._with_backup_codes(added, now)
             return (
                 added,
@@ -129,9 +165,13 @@ class Enroll:
                 [_event("factor.enrolled", user, now, factor=factor.id, type="totp", **self._former(added))],
             )
 
-        backup_codes = self._change(application, enrollment.user_id, add)
+        shown = self._change(application, enrollment.user_id, add)
         self._enrollments.delete(enrollment.id)
-        return factor, backup_codes
+        return factor, shown
+
+    def give_up(self, application: str, enrollment_id: str) -> None:
+        """End an enrolment before it was confirmed. Raises `NotFound`."""
+        self._enrollments.delete(self.pending(application, enrollment_id).id)
 
     def user(self, application: str, user_id: str) -> User:
         """What a user has; one never seen before has nothing."""
@@ -245,8 +285,9 @@ class Enroll:
     ) -> tuple[str, ...] | None:
         """Apply a change to a user as it is now; again when it changed meanwhile."""
         for _ in range(_SAVE_TRIES):
-            changed, result, events = change(self._users.get(application, user_id))
-            if self._users.save(changed, events):
+            before = self._users.get(application, user_id)
+            changed, result, events = change(before)
+            if self._users.save(changed, events, before=before):
                 return result
         raise _conflict()
 

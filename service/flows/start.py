@@ -39,7 +39,11 @@ from service.telemetry import metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What a caller asks for. Contacts given here are used for this challenge instead of the kept ones."""
+    """What a caller asks for. Contacts given here are used for this challenge instead of the kept ones.
+
+    `to` is what the caller named in place of a user, and `challenge_id` what it was given before the start
+    (`keys.new_challenge_id`), so that it could be noted; else one is made.
+    """
 
     application: str
     user_id: str
@@ -51,14 +55,20 @@ class StartRequest:
     client_ip: str | None = None
     metadata: Mapping[str, str] | None = None
     min_assurance: Assurance = "aal1"
+    to: str | None = None
+    challenge_id: str | None = None
 
 
 class Started(NamedTuple):
-    """A challenge, whom it is about, and where its caller stands with the limits."""
+    """A challenge, whom it is about, and where its caller stands with the limits.
+
+    `barred`: the provider's code for why the recipient can't be reached, if it said so.
+    """
 
     challenge: Challenge
     subject: Subject
     standings: Sequence[Standing] = ()
+    barred: str | None = None
 
 
 class _Loaded(NamedTuple):
@@ -129,7 +139,7 @@ class StartChallenge:
             self._rates.give_back(limits, counted, now)
             raise _limited(refused, standings)
         refusals = self._refusals(user, limited=bool(over))
-        challenge_id = keys.new_id("ch", user.key, self._random_bytes(16))
+        challenge_id = request.challenge_id or keys.new_challenge_id(user.key, self._random_bytes(16))
         country = user.phone.calling_code if user.phone else NOWHERE
         channels = request.channels or DEFAULT_ORDER
         entries = build_plan(
@@ -152,6 +162,7 @@ class StartChallenge:
             request.action,
             request.client_ip,
             dict(request.metadata) if request.metadata else None,
+            request.to,
         )
         planned = Challenge(
             id=challenge_id,
@@ -199,7 +210,7 @@ class StartChallenge:
         metrics.CHALLENGES.labels(challenge.status).inc()
         if drilled is None:
             metrics.START_SECONDS.observe(time.monotonic() - began)
-        return Started(challenge.next_version(), subject, standings)
+        return Started(challenge.next_version(), subject, standings, walk.barred)
 
     def _held_up(self, failure: SendFailure) -> RateLimited:
         error = rate_limited(failure)

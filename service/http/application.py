@@ -16,6 +16,7 @@ from service.http import (
     problems,
     public,
     statuspage,
+    twilio,
     users,
     webhooks,
 )
@@ -34,6 +35,7 @@ _API = (
     hooks.api,
     public.api,
     statuspage.api,
+    *twilio.PAGES,
 )
 _PAGES = (enroll.api, challenge.api, account.api, status.api, assets.api, *console.PAGES)
 

@@ -41,7 +41,7 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
     """Start a challenge: send a code, or fall back."""
     asked = call.body
     call.services.links.require_allowed(asked.return_url)
-    challenge, subject, standings = call.services.start(
+    challenge, subject, standings, _ = call.services.start(
         StartRequest(
             application=call.caller.application,
             user_id=asked.user_id,

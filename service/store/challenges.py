@@ -55,6 +55,7 @@ class ChallengeStore:
             "a": subject.action,
             "i": subject.client_ip,
             "m": subject.metadata,
+            "t": subject.to,
         }
         plaintext = msgspec.json.encode({name: value for name, value in given.items() if value})
         return self._sealer.seal(plaintext, keys.challenge(challenge_id))
@@ -75,6 +76,7 @@ class ChallengeStore:
             action=opened.get("a"),
             client_ip=opened.get("i"),
             metadata=opened.get("m"),
+            to=opened.get("t"),
         )
 
     def get(self, challenge_id: str, application: str | None) -> Challenge | None:

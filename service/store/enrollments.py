@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from service.domain.totp import DIGITS, PERIOD, Algorithm
 from service.store import begun, keys
 from service.store.redis import Store
 from service.store.sealing import Sealer
@@ -19,6 +20,9 @@ class PendingEnrollment(Struct, frozen=True, kw_only=True):
     label: str | None = None
     device_name: str | None = None
     locale: str | None = None
+    algorithm: Algorithm = "SHA1"
+    digits: int = DIGITS
+    period: int = PERIOD
 
     def __repr__(self) -> str:
         return f"PendingEnrollment({self.id})"

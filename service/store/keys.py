@@ -57,6 +57,26 @@ def new_id(prefix: str, user_key: str, random: bytes) -> str:
     return f"{prefix}_{user_key[:2]}{base64.urlsafe_b64encode(random).decode().rstrip('=')}"
 
 
+def new_challenge_id(user_key: str, random: bytes) -> str:
+    """As `new_id`, for a challenge.
+
+    Six of the random bits repeat the partition, so that the 128 bits alone name the record, as those of a
+    Twilio SID have to (`challenge_of`).
+    """
+    marked = bytes([int(user_key[:2], 16) << 2 | random[0] & 3]) + random[1:]
+    return new_id("ch", user_key, marked)
+
+
+def bits_of(id_: str) -> bytes:
+    """The 128 bits of an id, or of a user's keyed hash, which is led by its partition alone."""
+    return base64.urlsafe_b64decode(id_[-22:] + "==")
+
+
+def challenge_of(bits: bytes) -> str:
+    """The id of the challenge that has these 128 bits."""
+    return new_id("ch", f"{bits[0] >> 2:02x}", bits)
+
+
 def is_id(text: str, prefix: str) -> bool:
     """Whether a text has the form of an id of this kind."""
     return text.startswith(f"{prefix}_") and _ID.fullmatch(text) is not None
@@ -75,6 +95,16 @@ def user(user_key: str) -> str:
 def user_prefix(partition: str) -> str:
     """What stands before a user's hash in its key."""
     return f"otp:{{{partition}}}:u:"
+
+
+def owners(contact_hash: str) -> str:
+    """Hash: users of an application who have, or had, a number or address -> version that says so."""
+    return f"otp:{{{contact_hash[:2]}}}:w:{contact_hash}"
+
+
+def verification(contact_hash: str) -> str:
+    """The challenge that a number or address was last named for, and when that was begun (ms)."""
+    return f"otp:{{{contact_hash[:2]}}}:v:{contact_hash}"
 
 
 def notices_sent(user_key: str) -> str:

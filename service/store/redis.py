@@ -303,6 +303,8 @@ SCRIPTS = {
         "block_suspect": ["lib"],
         "block_unsend": ["rates"],
         "claim_due": [],
+        "drop_owner": [],
+        "point": [],
         "idempotency": [],
         "health_save": [],
         "audited": [],

@@ -15,6 +15,7 @@ from service.domain.totp import Algorithm
 from service.domain.user import TotpFactor, User
 from service.store import keys
 from service.store.connections import Command
+from service.store.owners import MOST, Owners
 from service.store.redis import SCRIPTS, Store, call
 from service.store.sealing import Sealer
 
@@ -59,6 +60,7 @@ class UserStore:
         self._store = store
         self._sealer = sealer
         self._name_key = name_key
+        self._owners = Owners(store, name_key)
         self._decoy = self._encode(User(_NOBODY, "-", "nobody"))
 
     def key(self, application: str, user_id: str) -> str:
@@ -103,6 +105,30 @@ class UserStore:
         """
         self.decode(_NOBODY, self._decoy)
         return User(user_key, application, user_id)
+
+    def contact_key(self, application: str, contact: Phone | Email) -> str:
+        """The keyed hash that stands for a number or address in an application."""
+        return self._owners.hashed(application, contact)
+
+    def owner(self, application: str, contact: Phone | Email) -> User | None:
+        """The one user of an application who has a number or address; `None` for none, or several."""
+        found = self._owners.find(application, contact)
+        if not found or len(found) > MOST:
+            return None
+        have = [
+            user for user in self.by_keys(found) if user.application == application and _has(user, contact)
+        ]
+        return have[0] if len(have) == 1 else None
+
+    def note_owners(self, user_keys: Sequence[str]) -> None:
+        """Let the contacts of users lead to them; a record that does not open stays as it is."""
+        raws = self._store.batch([self.load_command(key) for key in user_keys]) if user_keys else []
+        users: list[User] = []
+        for key, raw in zip(user_keys, raws, strict=True):
+            with suppress(KeyUnusable, msgspec.MsgspecError):
+                if raw:
+                    users.append(self.decode(key, raw))
+        self._owners.note(users)
 
     def get_many(self, application: str, user_ids: Sequence[str]) -> list[User]:
         """Several users, in one round trip."""
@@ -199,17 +225,29 @@ class UserStore:
         texts = (record.sealed, *(factor.sealed for factor in record.factors))
         return all(map(self._sealer.is_current, texts))
 
-    def save(self, user: User, events: Sequence[Event]) -> bool:
+    def save(self, user: User, events: Sequence[Event], *, before: User) -> bool:
         """Store a user's next version and acknowledge it once it is on disk.
+
+        Args:
+            user: as it shall be, under the version that it was loaded with.
+            events: what happened.
+            before: as it was loaded, to see whether the contacts change.
 
         Returns:
             Whether it was stored: not when it changed since it was loaded.
 
         """
-        return self.save_many([(user, events)])[0]
+        gone = self._owners.begin_change(before, user)
+        saved = self.save_many([(user, events)])[0]
+        if saved:
+            self._owners.drop(gone)
+        return saved
 
     def save_many(self, users: Sequence[tuple[User, Sequence[Event]]], *, durable: bool = True) -> list[bool]:
-        """Store the next versions of several users in one round trip; for each, whether it was stored."""
+        """Store the next versions of several users in one round trip; for each, whether it was stored.
+
+        Contacts must be as they were: only `save` lets them lead to their user.
+        """
         commands = [
             _save_command(user, self._encode(replace(user, version=user.version + 1)), events)
             for user, events in users
@@ -219,8 +257,11 @@ class UserStore:
 
     def delete(self, user: User, events: Sequence[Event]) -> bool:
         """Forget a user. Returns whether that happened: not when it changed since it was loaded."""
+        gone = self._owners.begin_change(user, replace(user, phone=None, email=None))
         forget: Command = ("DEL", keys.failures(user.key))
         reply, _ = self._store.batch([_save_command(user, b"", events), forget], durable=True)
+        if reply[0]:
+            self._owners.drop(gone)
         return bool(reply[0])
 
     def _encode(self, user: User) -> bytes:
@@ -280,6 +321,12 @@ def _save_command(user: User, record: bytes, events: Sequence[Event]) -> Command
     for event in events:
         args += (event.type, event.at, msgspec.json.encode(event.data))
     return call(SCRIPTS["save_user"], [keys.user(user.key), keys.outbox(user.key[:2])], args)
+
+
+def _has(user: User, contact: Phone | Email) -> bool:
+    if isinstance(contact, Phone):
+        return user.phone == contact
+    return user.email is not None and user.email.address.lower() == contact.address.lower()
 
 
 def _address_of(user_key: str) -> str:

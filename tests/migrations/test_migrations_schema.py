@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from service.domain.errors import SchemaUnknown
 from service.domain.user import User
 from service.settings import Settings
 from service.store import keys, schema
+from service.store.keyring import load_keyring, open_keyring
 from service.store.migrations import CURRENT, Migration
 from service.store.migrations.progress import Progress
 from service.store.readiness import ReadinessStore
@@ -60,7 +62,8 @@ def old(server):
         for name in ("s", "h"):
             record.pop(name, None)
         records[keys.user(user.key)] = json.dumps({**record, "v": 1})
-    store.client.mset({**records, keys.KEYRING: "k1.x"})
+    store.client.mset(records)
+    load_keyring(store, Sealer({"k1": MASTER}), secrets.token_bytes)
     return store
 
 
@@ -102,6 +105,17 @@ def test_old_users_are_counted_once(old):
     assert Schema(old).read() == CURRENT
     assert bring_up(old) == []
     assert counts(old) == OF_MANY
+
+
+def test_numbers_lead_to_users_from_before(old):
+    bring_up(old)
+    sealer = Sealer({"k1": MASTER})
+    users = UserStore(old, sealer, open_keyring(old, sealer).names)
+    found = users.owner("default", Phone("+14155550001", "+1"))
+    assert found.user_id == "user-1"
+    assert users.owner("default", Email("U3@example.com")).user_id == "user-3"
+    assert users.owner("default", Phone("+14155550002", "+1")) is None  # has none
+    assert users.owner("other", Phone("+14155550001", "+1")) is None
 
 
 def test_abandoned_anywhere_it_goes_on(old, monkeypatch):
@@ -187,9 +201,8 @@ def test_users_who_change_meanwhile_are_counted_once(old):
             while True:
                 user = users.get("default", f"user-{number}")
                 fields = {name: getattr(user, name) for name in ("key", "application", "user_id", "version")}
-                if users.save(
-                    User(**fields, phone=Phone("+14155550000", "+1"), email=Email("x@example.com")), ()
-                ):
+                changed_to = User(**fields, phone=Phone("+14155550000", "+1"), email=Email("x@example.com"))
+                if users.save(changed_to, (), before=user):
                     break
             changed.append(number)
             if ended.is_set():

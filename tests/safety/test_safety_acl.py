@@ -6,12 +6,13 @@ import shlex
 
 import pytest
 import redis
+import requests
 
 from tests.support.people import Person
 from tests.support.receiver import Answer, receiving
 from tests.support.secrecy import busy
 from tests.support.servers import ClusterServers, started
-from tests.support.stack import API_KEY, ROOT, Stack, wait_until
+from tests.support.stack import ACCOUNT, API_KEY, PHONE, ROOT, SERVICE, Stack, wait_until
 from tests.support.visitor import Visitor
 
 PASSWORD = "a password"
@@ -65,6 +66,10 @@ def test_the_documented_user_is_enough(stack, cli, tmp_path):
         cli(env, "webhooks", "test", hook)
         cli(env, "webhooks", "remove", hook)
     api.enroll("ada")
+    assert api("PUT", "/v1/users/ada/contacts", {"phone": PHONE}).ok
+    assert api("PUT", "/v1/users/ada/contacts", {"phone": None}).ok
+    url, form = f"{stack.url}/v2/Services/{SERVICE}/Verifications", {"To": PHONE, "Channel": "sms"}
+    assert requests.post(url, form, auth=(ACCOUNT, API_KEY), timeout=10).status_code == 201
     # Waiting for a change is told by pub/sub.
     waiting = api.start("ada", email="ada@example.com", channels=["email"])
     api("POST", f"/v1/challenges/{waiting['id']}/cancel", {})

@@ -8,7 +8,7 @@ and takes away nothing that the old one reads; a later step may.
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from service.store.migrations import m0001_counted
+from service.store.migrations import m0001_counted, m0002_owners
 from service.store.migrations.progress import Progress
 from service.store.redis import Store
 from service.store.sealing import Sealer
@@ -21,5 +21,8 @@ class Migration(NamedTuple):
     run: Callable[[Store, Sealer], Iterator[Progress]]
 
 
-MIGRATIONS: Sequence[Migration] = (Migration(1, m0001_counted.run),)
+MIGRATIONS: Sequence[Migration] = (
+    Migration(1, m0001_counted.run),
+    Migration(2, m0002_owners.run),
+)
 CURRENT = MIGRATIONS[-1].schema

@@ -1,0 +1,54 @@
+"""A running service, and Twilio's own Python SDK with nothing but its base URL changed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
+
+from tests.support.stack import ACCOUNT, API_KEY, ROOT, SERVICE, running
+
+
+@pytest.fixture(scope="module")
+def stack():
+    with running(OTP_COOL_DOWN="0,0,1") as found:
+        yield found
+
+
+@pytest.fixture
+def api(stack):
+    stack.sandbox.reset()
+    return stack.api
+
+
+def connected(url, account=ACCOUNT, key=API_KEY, service=SERVICE):
+    client = Client(account, key, account_sid=ACCOUNT)
+    client.verify.base_url = url
+    return client.verify.v2.services(service)
+
+
+@pytest.fixture
+def verify(api, stack):
+    """As an application has it that uses Twilio Verify today."""
+    return connected(stack.url)
+
+
+def new_key(stack, *words):
+    """A key, by the command."""
+    made = subprocess.run(
+        [sys.executable, "-m", "service.cli", "keys", "create", "--name", "x", *words, "--json"],
+        env=stack.env,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(made.stdout)
+
+
+def refusal(call, *args, **kwargs):
+    """What the SDK raises."""
+    with pytest.raises(TwilioRestException) as caught:
+        call(*args, **kwargs)
+    return caught.value
