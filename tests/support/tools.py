@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-PACKAGES = {"zbarimg": "zbar-tools", "oathtool": "oathtool", "promtool": "prometheus"}
+PACKAGES = {"zbarimg": "zbar-tools", "oathtool": "oathtool", "promtool": "prometheus", "node": "nodejs"}
 
 
 def independent(tool: str) -> str:
