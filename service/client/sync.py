@@ -8,28 +8,14 @@ from typing import Any, Self
 import httpx
 
 from . import calls, proofs
-from .calls import Handle, Seen
+from .calls import Seen
 from .exchange import Outcome, Pause, Send, Steps, T
 from .methods import sync, sync_of, sync_then
-from .transport import Base, Part, lost, replied
+from .transport import Base, Held, Part, lost, replied
 
 
-class Challenge(Handle):
+class Challenge(Held):
     """A challenge: `verify(code)`, `wait()`, and so on; its properties are as they were at the last look."""
-
-    def __init__(self, seen: Seen, client: Base) -> None:
-        super().__init__(seen)
-        self._client = client
-
-    @property
-    def client(self) -> Any:
-        """What carries steps out."""
-        return self._client
-
-    @property
-    def given(self) -> tuple[Any, ...]:
-        """What every call begins with."""
-        return (*self._client.given, self)
 
     verify = sync_of(calls.verify)
     resend = sync_of(calls.resend)

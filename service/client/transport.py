@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from .calls import Handle, Seen
 from .exchange import Exchange, Lost, Reply, Send
 
 VERSION = "1"  # of this client, for the service's logs
@@ -87,6 +88,24 @@ class Part:
     def given(self) -> tuple[Exchange]:
         """What every call begins with."""
         return self._client.given
+
+
+class Held(Handle):
+    """A challenge that a client gave out."""
+
+    def __init__(self, seen: Seen, client: Base) -> None:
+        super().__init__(seen)
+        self._client = client
+
+    @property
+    def client(self) -> Any:
+        """What carries steps out."""
+        return self._client
+
+    @property
+    def given(self) -> tuple[Exchange, Handle]:
+        """What every call begins with."""
+        return (*self._client.given, self)
 
 
 def replied(response: httpx.Response) -> Reply:
