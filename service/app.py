@@ -304,6 +304,8 @@ def build(core: Core) -> Services:
     settings, store, limits = core.settings, core.store, core.settings.limits
     users = core.users
     api_keys = core.api_keys  # one cache for both doors
+    signing = core.signing
+    signing.recent()  # now, so that no approval has to wait for them, or fails for want of them
     challenges = ChallengeStore(store, core.sealer, users, limits.failures)
     phone_codes = _phone_codes(core, users)
     mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
@@ -384,7 +386,7 @@ def build(core: Core) -> Services:
             clock=core.clock,
         ),
         proofs=ProofSigner(
-            core.signing,
+            signing,
             UsedProofs(store),
             issuer=settings.public_url or settings.issuer,
             clock=core.clock,
