@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TYPESCRIPT := service/client/typescript
+NODE_INSTALLED := $(TYPESCRIPT)/node_modules/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lab chaos lint types layers openapi messages locks audit demo clean
+.PHONY: help serve test lab chaos lint types node types-ts layers openapi messages locks audit demo clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "otp-fallback needs Python >= 3.11; set PYTHON=python3.x")'
@@ -24,7 +26,7 @@ serve: $(INSTALLED) ## run the service with an embedded Valkey and the Twilio sa
 demo: $(INSTALLED) ## watch a login survive an outage
 	@$(BIN)/otp-fallback demo
 
-test: lint types layers $(INSTALLED) ## everything that must hold
+test: lint types layers node $(INSTALLED) ## everything that must hold
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lab: $(INSTALLED) ## simulated outages through the real decision: how soon it opens, how seldom in error
@@ -40,6 +42,17 @@ lint: $(INSTALLED) ## style, and the API's description against the code
 
 types: $(INSTALLED) ## static types
 	@$(BIN)/mypy
+
+node: ## what the tests of the TypeScript types need, where npm is there
+	@command -v npm >/dev/null || exit 0; \
+	$(MAKE) -s $(NODE_INSTALLED) || echo 'npm could not install them: the tests of the TypeScript types are skipped'
+
+$(NODE_INSTALLED): $(TYPESCRIPT)/package-lock.json
+	@npm --prefix $(TYPESCRIPT) ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+types-ts: node ## write the TypeScript types from openapi.yaml
+	@npm --prefix $(TYPESCRIPT) run --silent generate
 
 layers: $(INSTALLED) ## imports point downwards
 	@$(BIN)/lint-imports

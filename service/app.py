@@ -37,6 +37,7 @@ from service.flows.operators import SignIn
 from service.flows.proofs import ProofSigner
 from service.flows.public_status import PublicStatus
 from service.flows.readiness import ReadReadiness
+from service.flows.signing import RotateSigningKey
 from service.flows.start import StartChallenge
 from service.flows.status_feed import WatchStatusPage
 from service.flows.toll_fraud import WatchTollFraud
@@ -75,12 +76,14 @@ from service.store.migrations.progress import Progress
 from service.store.modes import ModeStore
 from service.store.notices import NoticeStore
 from service.store.numbers import NumberStore
+from service.store.proofs import UsedProofs
 from service.store.queues import QueueStore
 from service.store.readiness import ReadinessStore
 from service.store.redis import Store, connect
 from service.store.schema import Schema
 from service.store.sealing import Sealer
 from service.store.sessions import SessionStore
+from service.store.signing import SigningStore
 from service.store.traffic import TrafficStore
 from service.store.users import UserStore
 from service.store.verifications import VerificationStore
@@ -214,6 +217,16 @@ class Core:
         return IncidentStore(self.store, self._audit_store)
 
     @property
+    def signing(self) -> SigningStore:
+        """The keys that sign proofs."""
+        return SigningStore(self.store, self._audit_store, self.sealer, self.keyring.proofs)
+
+    @property
+    def rotate_signing_key(self) -> RotateSigningKey:
+        """A new one of them."""
+        return RotateSigningKey(self.signing, clock=self.clock, random_bytes=self.random_bytes)
+
+    @property
     def _audit_store(self) -> AuditStore:
         return AuditStore(self.store, self.keyring.names)
 
@@ -310,6 +323,8 @@ def build(core: Core) -> Services:
     settings, store, limits = core.settings, core.store, core.settings.limits
     users = core.users
     api_keys = core.api_keys  # one cache for both doors
+    signing = core.signing
+    signing.recent()  # now, so that no approval has to wait for them, or fails for want of them
     challenges = ChallengeStore(store, core.sealer, users, limits.failures)
     phone_codes = _phone_codes(core, users)
     mailer = SmtpMailer(SmtpServer.parse(settings.smtp_url.get_secret_value())) if settings.smtp_url else None
@@ -397,7 +412,12 @@ def build(core: Core) -> Services:
             configured=cascade.configured,
             clock=core.clock,
         ),
-        proofs=ProofSigner(core.keyring.proofs, issuer=settings.public_url or settings.issuer),
+        proofs=ProofSigner(
+            signing,
+            UsedProofs(store),
+            issuer=settings.public_url or settings.issuer,
+            clock=core.clock,
+        ),
         links=Links(
             LinkStore(store, core.sealer),
             key=core.keyring.codes,

@@ -416,9 +416,21 @@ def export(
 
 
 @app.command("rotate-keys")
-def rotate_keys(as_json: Json = False) -> None:
+def rotate_keys(
+    proofs: Annotated[bool, typer.Option("--proofs", help="A new key for proofs instead.")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="With --proofs: it leaked; proofs of it are refused at once.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="With --proofs: why, for the audit trail.")] = None,
+    as_json: Json = False,
+) -> None:
     """Seal everything again under the first of OTP_MASTER_KEYS; the service may go on meanwhile."""
-    import_module("service.cli.rotation").rotate_keys(as_json)
+    if proofs:
+        import_module("service.cli.rotation").rotate_proofs(now, reason, as_json)
+    elif now or reason is not None:
+        raise typer.BadParameter("--now and --reason go with --proofs")
+    else:
+        import_module("service.cli.rotation").rotate_keys(as_json)
 
 
 @app.command()

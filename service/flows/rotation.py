@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.store.keyring import reseal_keyring
 from service.store.redis import Store
 from service.store.sealing import Sealer
+from service.store.signing import SigningStore
 from service.store.users import UserStore
 from service.store.webhooks import WebhookStore
 
@@ -23,11 +24,19 @@ class Rotated:
 class RotateKeys:
     """Begun again after an interruption, it passes over what is done."""
 
-    def __init__(self, store: Store, sealer: Sealer, users: UserStore, webhooks: WebhookStore) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        users: UserStore,
+        webhooks: WebhookStore,
+        signing: SigningStore,
+    ) -> None:
         self._store = store
         self._sealer = sealer
         self._users = users
         self._webhooks = webhooks
+        self._signing = signing
 
     @property
     def key_id(self) -> str:
@@ -43,6 +52,7 @@ class RotateKeys:
         """
         reseal_keyring(self._store, self._sealer)
         self._webhooks.reseal()
+        self._signing.reseal()
         looked_at = resealed = 0
         for user_keys in self._users.all_keys():
             waiting = user_keys

@@ -14,6 +14,7 @@ from service.http import (
     hooks,
     ops,
     problems,
+    proofs,
     public,
     statuspage,
     twilio,
@@ -28,6 +29,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _API = (
     challenges.api,
+    proofs.api,
     enrollments.api,
     users.api,
     ops.api,

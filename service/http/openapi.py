@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import service
-from service.http import challenges, enrollments, ops, users, webhooks
+from service.http import challenges, enrollments, ops, proofs, users, webhooks
 from service.http.endpoint import OPERATIONS, Operation
 from service.http.problems import CONTENT_TYPE
 from service.http.schemas.public import HealthView, JwksView, Problem, SummaryView
 
-_DECLARING = (challenges, enrollments, users, ops, webhooks)  # importing them declares their operations
+# Importing them declares their operations.
+_DECLARING = (challenges, proofs, enrollments, users, ops, webhooks)
 _TAGS = {
     "challenges": "Ask a user for a second factor, and have it answered",
     "enrollments": "Enrol authenticator apps; manage factors and contacts",
@@ -175,7 +176,7 @@ def _public_paths() -> dict[str, Any]:
         "/readyz": get("readyz", "Whether it can serve", health, 503),
         "/metrics": get("metrics", "Metrics in Prometheus' format", {"text/plain": text}),
         "/.well-known/jwks.json": get(
-            "jwks", "Keys to check proofs with", {"application/json": {"schema": _ref(JwksView)}}
+            "jwks", "Keys to check proofs with", {"application/json": {"schema": _ref(JwksView)}}, 503
         ),
         "/api/v2/summary.json": get(
             "summary",

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.app import Services
+from service.domain.signing import PUBLISHED_FOR
 from service.http import openapi
 
 api = Blueprint("public", __name__)
@@ -41,7 +42,7 @@ def jwks() -> Response:
     """The keys that proofs are checked with."""
     services: Services = current_app.extensions["otp"]
     response = jsonify(services.proofs.jwks())
-    response.headers["Cache-Control"] = "public, max-age=300"
+    response.headers["Cache-Control"] = f"public, max-age={PUBLISHED_FOR // 1000}"
     return response
 
 

@@ -21,7 +21,7 @@ class Keyring:
     Attributes:
         names: for the keyed hashes that stand for users, numbers and API keys in key names.
         codes: for the one-time codes and the hashes of backup codes.
-        proofs: the Ed25519 seed that signs proofs.
+        proofs: the Ed25519 seed that signs proofs until the first rotation (`store/signing.py`).
 
     """
 

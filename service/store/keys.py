@@ -18,6 +18,7 @@ AUDIT_HEAD = "otp:{00}:audit:head"  # the hash of the newest of them
 DRILLS = "otp:{00}:drills"  # hash: id -> drill, and the one that runs
 INCIDENTS = "otp:{00}:incidents"  # hash: id -> incident
 WEBHOOKS = "otp:{00}:webhooks"  # hash: id -> webhook
+SIGNING = "otp:{00}:signing"  # hash: what is signed -> the keys that sign it, sealed
 API_KEYS = "otp:api_keys"  # hash: keyed hash of the key -> record
 KEYRING = "otp:keyring"  # the sealed data keys
 SCHEMA = "otp:schema"  # the number of the form that everything is kept in
@@ -180,6 +181,11 @@ def enrollment(enrollment_id: str) -> str:
 def link(link_id: str) -> str:
     """What a link to a page is good for."""
     return f"otp:{{{link_id[3:5]}}}:l:{link_id[3:]}"
+
+
+def used_proof(challenge_id: str) -> str:
+    """A challenge's proof was used up."""
+    return f"otp:{{{challenge_id[3:5]}}}:p:{challenge_id[3:]}"
 
 
 def link_session(link_id: str) -> str:

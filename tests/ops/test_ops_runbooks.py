@@ -78,6 +78,7 @@ def test_keys_leaked(follow, api, stack, people):
     api.enroll(person.id)
     said = follow("keys-leaked.md", KEY=made["id"], SOMEBODY=person.id)
     assert "key.revoke" in said
+    assert "signs proofs; those of every other key are refused" in said
     assert "Removed 1 apps and 10 backup codes." in said
     keys = subprocess.run(
         [sys.executable, "-m", "service.cli", "keys", "list"],

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from service.domain.channels import Assurance, Channel
 from service.http.schemas.common import (
@@ -122,6 +122,29 @@ class StartedChallengeView(ChallengeView):
     challenge_url: Annotated[
         str | None, Field(description="A page that asks the user, opens once; with `return_url` only")
     ] = None
+
+
+class IntrospectRequest(RequestModel):
+    """A proof that somebody presented."""
+
+    proof: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    use_once: Annotated[
+        bool, Field(description="It is used up with this: from then on it is not active any more")
+    ] = False
+
+
+class IntrospectionView(AnswerModel):
+    """Whether a proof is good for this application now, and if so what it says (RFC 7662 in spirit)."""
+
+    active: bool
+    challenge_id: str | None = None
+    user_id: str | None = None
+    application: str | None = None
+    channel: Annotated[Channel | None, Field(description="Whose code it was")] = None
+    amr: Annotated[list[Literal["otp", "sms", "tel"]] | None, Field(description="RFC 8176")] = None
+    assurance: Annotated[Assurance | None, Field(description="`acr` in the proof")] = None
+    issued_at: Time | None = None
+    expires_at: Time | None = None
 
 
 class VerifyView(AnswerModel):
