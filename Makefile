@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lab lint types layers openapi messages locks audit demo clean
+.PHONY: help serve example test lab lint types layers openapi messages locks audit demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 
 serve: $(INSTALLED) ## run the service with an embedded Valkey and the Twilio sandbox
 	@$(BIN)/otp-fallback serve
+
+example: $(INSTALLED) ## a shop to sign in to, beside make serve; EXAMPLE=--hosted: on our page
+	@$(BIN)/python deploy/examples/flask $(EXAMPLE)
 
 demo: $(INSTALLED) ## watch a login survive an outage
 	@$(BIN)/otp-fallback demo

@@ -68,7 +68,7 @@ def get_mode(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=ModeRequest,
     answers={200: ModeSettingView},
-    errors=(409,),
+    errors=("mode_changed", "state_conflict"),
 )
 def put_mode(call: Call[ModeRequest]) -> Answer:
     """Set the mode for everybody, a country or an application."""
@@ -91,7 +91,7 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=ModeClearRequest,
     answers={200: ModeView},
-    errors=(409,),
+    errors=("mode_changed", "state_conflict"),
 )
 def clear_mode(call: Call[ModeClearRequest]) -> Answer:
     """Take a mode back, so that wider ones hold there again."""
@@ -200,7 +200,7 @@ def list_incidents(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/incidents/{id}",
     scope=KeyScope.OPS,
     answers={200: IncidentView},
-    errors=(404,),
+    errors=("incident_not_found",),
 )
 def get_incident(call: Call[EmptyRequest]) -> Answer:
     """Read an incident with its timeline."""
@@ -214,7 +214,7 @@ def get_incident(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=IncidentUpdateRequest,
     answers={201: IncidentView},
-    errors=(404, 409),
+    errors=("incident_not_found", "state_conflict"),
 )
 def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     """Say something about an incident, to operators or to everybody."""
@@ -232,7 +232,7 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=DrillRequest,
     answers={201: DrillView},
-    errors=(409,),
+    errors=("drill_refused", "state_conflict"),
 )
 def start_drill(call: Call[DrillRequest]) -> Answer:
     """Rehearse an outage."""
@@ -265,7 +265,7 @@ def list_drills(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/drills/{id}",
     scope=KeyScope.OPS,
     answers={200: DrillReportView},
-    errors=(404,),
+    errors=("drill_not_found",),
 )
 def get_drill(call: Call[EmptyRequest]) -> Answer:
     """Read a drill and its report."""
@@ -281,7 +281,7 @@ def get_drill(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=DrillStopRequest,
     answers={200: DrillView},
-    errors=(404, 409),
+    errors=("drill_not_found", "state_conflict"),
 )
 def stop_drill(call: Call[DrillStopRequest]) -> Answer:
     """End a drill before its time."""
@@ -302,7 +302,7 @@ def list_suspects(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=FraudClearRequest,
     answers={200: FraudView},
-    errors=(404,),
+    errors=("suspect_not_found", "state_conflict"),
 )
 def clear_suspect(call: Call[FraudClearRequest]) -> Answer:
     """Send to a suspected block of numbers again."""

@@ -33,7 +33,7 @@ api = Blueprint("webhooks", __name__)
     scope=Scope.OPS,
     body=WebhookRequest,
     answers={201: WebhookWithSecretView},
-    errors=(409,),
+    errors=("too_many_webhooks", "state_conflict"),
 )
 def create_webhook(call: Call[WebhookRequest]) -> Answer:
     """Make a webhook. Its secret is in this answer only."""
@@ -60,7 +60,7 @@ def list_webhooks(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}",
     scope=Scope.OPS,
     answers={200: WebhookView},
-    errors=(404,),
+    errors=("webhook_not_found",),
 )
 def get_webhook(call: Call[EmptyRequest]) -> Answer:
     """Read a webhook, and how telling it goes."""
@@ -74,7 +74,7 @@ def get_webhook(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.OPS,
     body=WebhookChangeRequest,
     answers={200: WebhookView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def change_webhook(call: Call[WebhookChangeRequest]) -> Answer:
     """Change a webhook; what is not named stays."""
@@ -91,7 +91,7 @@ def change_webhook(call: Call[WebhookChangeRequest]) -> Answer:
     "/v1/ops/webhooks/{id}",
     scope=Scope.OPS,
     answers={204: None},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def remove_webhook(call: Call[EmptyRequest]) -> Answer:
     """Remove a webhook and what waits for it."""
@@ -105,7 +105,7 @@ def remove_webhook(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/rotate-secret",
     scope=Scope.OPS,
     answers={200: WebhookWithSecretView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def rotate_webhook_secret(call: Call[EmptyRequest]) -> Answer:
     """Give a webhook a new secret; for a day both sign."""
@@ -120,7 +120,7 @@ def rotate_webhook_secret(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/test",
     scope=Scope.OPS,
     answers={202: WebhookTestView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "webhook_disabled"),
 )
 def test_webhook(call: Call[EmptyRequest]) -> Answer:
     """Send a webhook a message of type `webhook.test`, the way of all others."""
@@ -133,7 +133,7 @@ def test_webhook(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/dead",
     scope=Scope.OPS,
     answers={200: DeadLettersView},
-    errors=(404,),
+    errors=("webhook_not_found",),
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
         "before": {"type": "string", "description": "`next` of the answer before"},
@@ -157,7 +157,7 @@ def list_dead_letters(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.OPS,
     body=ReplayRequest,
     answers={200: ReplayView},
-    errors=(404,),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def replay_dead_letters(call: Call[ReplayRequest]) -> Answer:
     """Send dead letters again, all or those named."""

@@ -5,7 +5,13 @@ import shutil
 
 import pytest
 
-PACKAGES = {"zbarimg": "zbar-tools", "oathtool": "oathtool", "promtool": "prometheus"}
+PACKAGES = {
+    "zbarimg": "zbar-tools",
+    "oathtool": "oathtool",
+    "promtool": "prometheus",
+    "node": "nodejs",
+    "npm": "npm",
+}
 
 
 def independent(tool: str) -> str:
