@@ -28,6 +28,7 @@ from service.http.schemas.common import UserId
 B = TypeVar("B", bound=BaseModel)
 _USER_ID = TypeAdapter(UserId)
 _JSON = "application/json"
+ENTRY_ID = r"^(?!0+-0+$)[0-9]{1,16}-[0-9]{1,16}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,18 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise InvalidInput(FieldFault(name, f"expected a whole number, {low} to {high}"))
     return int(text)
+
+
+def entry_before(expected: str) -> str | None:
+    """The parameter `before` of the query: the id of a stream's entry; `None`: there is none.
+
+    Raises:
+        InvalidInput: it is no such id; none is 0-0, which Redis would not look before.
+    """
+    before = request.args.get("before")
+    if before is not None and not re.fullmatch(ENTRY_ID, before):
+        raise InvalidInput(FieldFault("before", f"expected {expected}"))
+    return before
 
 
 def presented_key() -> str:

@@ -14,7 +14,16 @@ from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.watch import PAUSE, events_since
-from service.http.endpoint import Answer, Call, endpoint, presented_key, who, whole_number
+from service.http.endpoint import (
+    ENTRY_ID,
+    Answer,
+    Call,
+    endpoint,
+    entry_before,
+    presented_key,
+    who,
+    whole_number,
+)
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
@@ -116,14 +125,16 @@ def get_health(call: Call[EmptyRequest]) -> Answer:
     answers={200: AuditView},
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "before": {"type": "string", "description": "The id of an entry: those before it"},
+        "before": {
+            "type": "string",
+            "pattern": ENTRY_ID,
+            "description": "The id of an entry: those before it",
+        },
     },
 )
 def get_audit(call: Call[EmptyRequest]) -> Answer:
     """Read the audit trail, newest first."""
-    before = request.args.get("before")
-    if before is not None and not re.fullmatch(r"[0-9]{1,16}-[0-9]{1,16}", before):
-        raise InvalidInput(FieldFault("before", "expected the id of an entry"))
+    before = entry_before("the id of an entry")
     entries = call.services.audit.newest(_limit(), before)
     return Answer({"entries": [audit_view(entry) for entry in entries]})
 
@@ -332,7 +343,11 @@ def get_readiness(call: Call[EmptyRequest]) -> Answer:
     answers={200: StuckUsersView},
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "after": {"type": "string", "description": "`next` of the answer before"},
+        "after": {
+            "type": "string",
+            "pattern": "^([0-3][0-9a-f][A-Za-z0-9_-]{22})?$",
+            "description": "`next` of the answer before",
+        },
     },
 )
 def list_stuck_users(call: Call[EmptyRequest]) -> Answer:

@@ -1,12 +1,9 @@
 """`/v1/ops/webhooks`: who is told of events."""
 
-import re
-
-from flask import Blueprint, request
+from flask import Blueprint
 
 from service.domain.api_keys import Scope
-from service.domain.errors import FieldFault, InvalidInput
-from service.http.endpoint import Answer, Call, endpoint, who, whole_number
+from service.http.endpoint import ENTRY_ID, Answer, Call, endpoint, entry_before, who, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.webhooks import (
     DeadLettersView,
@@ -136,14 +133,16 @@ def test_webhook(call: Call[EmptyRequest]) -> Answer:
     errors=("webhook_not_found",),
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "before": {"type": "string", "description": "`next` of the answer before"},
+        "before": {
+            "type": "string",
+            "pattern": ENTRY_ID,
+            "description": "`next` of the answer before",
+        },
     },
 )
 def list_dead_letters(call: Call[EmptyRequest]) -> Answer:
     """List messages that a webhook did not take within a day, newest first."""
-    before = request.args.get("before")
-    if before is not None and not re.fullmatch(r"[0-9]{1,16}-[0-9]{1,16}", before):
-        raise InvalidInput(FieldFault("before", "expected `next` of the answer before"))
+    before = entry_before("`next` of the answer before")
     limit = whole_number("limit", 50, 1, MOST)
     letters = call.services.webhooks.dead(call.path["id"], limit, before)
     following = letters[-1].id if len(letters) == limit else None

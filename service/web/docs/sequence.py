@@ -9,7 +9,7 @@ from html import escape
 LANE = 190  # units between two lifelines
 STEP = 52  # units between two lines
 TOP = 44
-_LINE = re.compile(r"(?P<source>[^:>-]+?)\s*(?P<arrow>-->|->)\s*(?P<target>[^:]+?)\s*:\s*(?P<text>.+)")
+_LINE = re.compile(r"(?P<source>[^:]+?) (?P<arrow>-->|->) (?P<target>[^:]+?): (?P<text>.+)")
 
 
 def draw(text: str, name: str) -> str:
