@@ -122,4 +122,4 @@ application = get_wsgi_application()
 
 if __name__ == "__main__":
     port = sys.argv[1] if len(sys.argv) > 1 else "5001"
-    execute_from_command_line(["login.py", "runserver", "--noreload", "--insecure", f"127.0.0.1:{port}"])
+    execute_from_command_line(["login.py", "runserver", "--noreload", f"127.0.0.1:{port}"])
