@@ -23,7 +23,11 @@ _TAGS = {
     "enrollments": "Enrol authenticator apps; manage factors and contacts",
     "ops": "Operate",
     "public": "Without an API key",
-    "webhooks": "What other systems are told, as they asked to be (`POST /v1/ops/webhooks`)",
+    "webhooks": (
+        "What other systems are told, as they asked to be (`POST /v1/ops/webhooks`). Every message carries"
+        " `webhook-id`, the same in every try, `webhook-timestamp` and `webhook-signature`, as Standard Webhooks"
+        " specifies; answer with 2xx within 10 seconds"
+    ),
 }
 _ABOUT = """\
 Second factors that keep working when SMS does not. Start a challenge, show the prompt for its `channel`,

@@ -52,7 +52,7 @@ class Reference:
             "called": f"{method} {path}" if path.startswith("/") else path,
             "summary": operation["summary"],
             "description": inline(operation["description"]),
-            "parameters": [self._parameter(self._resolved(p)) for p in operation.get("parameters", ())],
+            "parameters": [self._parameter(p) for p in self._parameters(operation, path)],
             "fields": self._fields(media["schema"]) if media else [],
             "examples": self._examples(media),
             "answers": [
@@ -60,6 +60,10 @@ class Reference:
                 for status, answer in operation["responses"].items()
             ],
         }
+
+    def _parameters(self, operation: Schema, path: str) -> list[Schema]:
+        """An operation's parameters; the headers of webhooks' messages are told once, in the tag's words."""
+        return [self._resolved(p) for p in operation.get("parameters", ())] if path.startswith("/") else []
 
     def _parameter(self, parameter: Schema) -> Field:
         text = f"In the {parameter['in']}. {parameter.get('description', '')}"
@@ -88,8 +92,8 @@ class Reference:
         for name, value in given.items():
             self._blocks += 1
             text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-            language = "text" if isinstance(value, str) else "json"
-            shown.append({"name": name.replace("_", " "), "html": code_block(text, language, self._blocks)})
+            # Not coloured: this page is long enough for those who have it read to them.
+            shown.append({"name": name.replace("_", " "), "html": code_block(text, "text", self._blocks)})
         return shown
 
     def _fields(self, schema: Schema, prefix: str = "", depth: int = 0) -> list[Field]:

@@ -12,7 +12,7 @@ from typing import Any
 import service
 from service.web.docs import reference
 from service.web.docs.api import Reference
-from service.web.docs.markdown import Article, Heading, article
+from service.web.docs.markdown import Article, Heading, article, inline
 
 # The order in which they are read; what is made by the code stands in for `{{ name }}` in a text.
 GUIDES = ("start", "login", "twilio", "enrol", "operate", "comparison", "faq")
@@ -77,7 +77,7 @@ class Book:
         tag = next(tag for tag in self._api.tags() if entry.name == f"api-{tag['name']}")
         operations = self._api.operations(tag["name"])
         headings = [Heading(2, o["name"], o["called"]) for o in operations]
-        about = Article(entry.title, f"<p>{tag['description']}.</p>", headings)
+        about = Article(entry.title, f"<p>{inline(tag['description'])}.</p>", headings)
         return Page(entry.name, about, operations)
 
     @cached_property
