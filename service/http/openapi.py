@@ -25,8 +25,8 @@ _TAGS = {
     "public": "Without an API key",
     "webhooks": (
         "What other systems are told, as they asked to be (`POST /v1/ops/webhooks`). Every message carries"
-        " `webhook-id`, the same in every try, `webhook-timestamp` and `webhook-signature`, as Standard Webhooks"
-        " specifies; answer with 2xx within 10 seconds"
+        " `webhook-id`, the same in every try, `webhook-timestamp` and `webhook-signature`, as Standard"
+        " Webhooks specifies; answer with 2xx within 10 seconds"
     ),
 }
 _ABOUT = """\

@@ -153,5 +153,7 @@ def _bounds(schema: Schema) -> str:
         return f"({schema['format']})"
     if low is None and high is None:
         return ""
-    words = " to ".join(str(bound) for bound in (low, high) if bound is not None)
+    words = f"{low} to {high}" if low is not None and high is not None else f"at least {low}"
+    if low is None:
+        words = f"at most {high}"
     return f"({words}{' characters' if schema.get('type') == 'string' else ''})"

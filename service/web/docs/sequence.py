@@ -6,7 +6,7 @@ A reader that shows no pictures is given the same lines as a list.
 import re
 from html import escape
 
-LANE = 190  # units between two lifelines
+LANE = 168  # units between two lifelines
 STEP = 52  # units between two lines
 TOP = 44
 _LINE = re.compile(r"(?P<source>[^:]+?) (?P<arrow>-->|->) (?P<target>[^:]+?): (?P<text>.+)")
@@ -59,7 +59,7 @@ def _sentence(source: str, target: str, arrow: str, words: str) -> str:
 def _lifeline(actor: str, x: int, height: int) -> str:
     return (
         f'<line class="life" x1="{x}" y1="34" x2="{x}" y2="{height}"/>'
-        f'<rect class="actor" x="{x - 72}" y="4" width="144" height="30" rx="6"/>'
+        f'<rect class="actor" x="{x - 64}" y="4" width="128" height="30" rx="6"/>'
         f'<text x="{x}" y="24" text-anchor="middle">{escape(actor)}</text>'
     )
 
