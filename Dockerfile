@@ -11,6 +11,7 @@ RUN python -m venv /opt/build \
  && /opt/build/bin/pip install --only-binary :all: --require-hashes -r requirements-dev.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
+COPY deploy/runbooks ./deploy/runbooks
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
  && /opt/otp-fallback/bin/pip install --no-deps /tmp/wheel/*.whl \
  && /opt/otp-fallback/bin/python -m compileall -q /opt/otp-fallback/lib

@@ -7,7 +7,7 @@ TYPESCRIPT := service/client/typescript
 NODE_INSTALLED := $(TYPESCRIPT)/node_modules/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve test lab chaos lint types node types-ts layers openapi messages locks audit demo clean
+.PHONY: help serve example test lab chaos lint types node types-ts layers openapi messages locks audit demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 
 serve: $(INSTALLED) ## run the service with an embedded Valkey and the Twilio sandbox
 	@$(BIN)/otp-fallback serve
+
+example: $(INSTALLED) ## a shop to sign in to, beside make serve; EXAMPLE=--hosted: on our page
+	@$(BIN)/python deploy/examples/flask $(EXAMPLE)
 
 demo: $(INSTALLED) ## watch a login survive an outage
 	@$(BIN)/otp-fallback demo

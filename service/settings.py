@@ -49,68 +49,295 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    env: Literal["development", "production"] = Field("development", validation_alias="OTP_ENV")
-    host: str = Field("127.0.0.1", validation_alias="OTP_HOST", min_length=1)
-    port: int = Field(8080, validation_alias="OTP_PORT", ge=0, le=65535)
+    env: Literal["development", "production"] = Field(
+        "development",
+        validation_alias="OTP_ENV",
+        description="`production` refuses the sandbox, generated keys and a plain-HTTP public URL.",
+    )
+    host: str = Field(
+        "127.0.0.1", validation_alias="OTP_HOST", description="The address to listen on.", min_length=1
+    )
+    port: int = Field(
+        8080,
+        validation_alias="OTP_PORT",
+        description="The port to listen on; 0: any that is free.",
+        ge=0,
+        le=65535,
+    )
     workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, validation_alias="OTP_WORKERS", ge=1, le=256
+        default_factory=lambda: os.cpu_count() or 1,
+        validation_alias="OTP_WORKERS",
+        description="Processes that answer requests; unset: one a core.",
+        ge=1,
+        le=256,
     )
-    public_url: OptionalText = Field(None, validation_alias="OTP_PUBLIC_URL")
-    data_dir: Path = Field(Path("./var"), validation_alias="OTP_DATA_DIR")
+    public_url: OptionalText = Field(
+        None,
+        validation_alias="OTP_PUBLIC_URL",
+        description=(
+            "Where users and callers reach the service, as links name it; unset: as each caller does."
+        ),
+    )
+    data_dir: Path = Field(
+        Path("./var"),
+        validation_alias="OTP_DATA_DIR",
+        description="A folder for what `serve` keeps itself: the embedded Valkey server, generated keys.",
+    )
 
-    redis_url: OptionalSecret = Field(None, validation_alias="REDIS_URL")
+    redis_url: OptionalSecret = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description=(
+            "The Redis or Valkey server: `redis://`, `rediss://`, `unix://`, "
+            "`redis+sentinel://host:port,host:port/name`, `redis+cluster://host:port,…`; unset: "
+            "an embedded Valkey server."
+        ),
+    )
 
-    twilio_account_sid: OptionalText = Field(None, validation_alias="TWILIO_ACCOUNT_SID")
-    twilio_auth_token: OptionalSecret = Field(None, validation_alias="TWILIO_AUTH_TOKEN")
-    twilio_verify_service_sid: OptionalText = Field(None, validation_alias="TWILIO_VERIFY_SERVICE_SID")
+    twilio_account_sid: OptionalText = Field(
+        None,
+        validation_alias="TWILIO_ACCOUNT_SID",
+        description="Twilio's account (`AC…`), or an API key of it (`SK…`); unset: the built-in sandbox.",
+    )
+    twilio_auth_token: OptionalSecret = Field(
+        None,
+        validation_alias="TWILIO_AUTH_TOKEN",
+        description=(
+            "Its token, or the API key's secret. Delivery reports are checked with the account's token."
+        ),
+    )
+    twilio_verify_service_sid: OptionalText = Field(
+        None, validation_alias="TWILIO_VERIFY_SERVICE_SID", description="The Verify service (`VA…`)."
+    )
     twilio_verify_base_url: str = Field(
-        "https://verify.twilio.com", validation_alias="TWILIO_VERIFY_BASE_URL"
+        "https://verify.twilio.com",
+        validation_alias="TWILIO_VERIFY_BASE_URL",
+        description="Where Twilio Verify is reached.",
     )
-    status_url: OptionalText = Field(None, validation_alias="OTP_STATUS_URL")
-    twilio_code_length: int = Field(6, validation_alias="OTP_TWILIO_CODE_LENGTH", ge=4, le=10)
-    twilio_custom_code: bool = Field(False, validation_alias="OTP_TWILIO_CUSTOM_CODE")
+    status_url: OptionalText = Field(
+        None,
+        validation_alias="OTP_STATUS_URL",
+        description="A Statuspage `summary.json` of the provider, taken as evidence only.",
+    )
+    twilio_code_length: int = Field(
+        6,
+        validation_alias="OTP_TWILIO_CODE_LENGTH",
+        description="What the Verify service is set to, so that pages know when a code is complete.",
+        ge=4,
+        le=10,
+    )
+    twilio_custom_code: bool = Field(
+        False,
+        validation_alias="OTP_TWILIO_CUSTOM_CODE",
+        description=(
+            "Make the codes here, for accounts that have `CustomCode`: they can be checked in an outage."
+        ),
+    )
 
-    smtp_url: OptionalSecret = Field(None, validation_alias="SMTP_URL")
-    mail_from: str = Field("otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM")
+    smtp_url: OptionalSecret = Field(
+        None,
+        validation_alias="SMTP_URL",
+        description=(
+            "The mail server: `smtps://user:password@host`, or `smtp://…` with STARTTLS "
+            "(`?tls=off` for a relay in a trusted network); unset: the sandbox's inbox, and in "
+            "production no e-mail channel."
+        ),
+    )
+    mail_from: str = Field(
+        "otp-fallback <no-reply@localhost>", validation_alias="MAIL_FROM", description="Whom mail is from."
+    )
 
-    alert_urls: OptionalSecret = Field(None, validation_alias="OTP_ALERT_URLS")
-    runbook_url: OptionalText = Field(None, validation_alias="OTP_RUNBOOK_URL")
-    private_hooks: OptionalText = Field(None, validation_alias="OTP_PRIVATE_HOOKS")
-    trusted_proxies: OptionalText = Field(None, validation_alias="OTP_TRUSTED_PROXIES")
+    alert_urls: OptionalSecret = Field(
+        None,
+        validation_alias="OTP_ALERT_URLS",
+        description="Where operators are alerted: Apprise URLs with blanks between them.",
+    )
+    runbook_url: OptionalText = Field(
+        None,
+        validation_alias="OTP_RUNBOOK_URL",
+        description="The address below which alerts say the runbooks are; unset: `deploy/runbooks`.",
+    )
+    private_hooks: OptionalText = Field(
+        None,
+        validation_alias="OTP_PRIVATE_HOOKS",
+        description=(
+            "Private hosts and networks that webhooks may be sent to; unset: in development this "
+            "machine, else none."
+        ),
+    )
+    trusted_proxies: OptionalText = Field(
+        None,
+        validation_alias="OTP_TRUSTED_PROXIES",
+        description="Addresses and networks of proxies whose `X-Forwarded-For` is believed.",
+    )
 
-    change_notices: bool = Field(True, validation_alias="OTP_CHANGE_NOTICES")
+    change_notices: bool = Field(
+        True,
+        validation_alias="OTP_CHANGE_NOTICES",
+        description="Tell users by e-mail of changes in how they sign in.",
+    )
 
-    otlp_endpoint: OptionalText = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_endpoint: OptionalText = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="A collector of OTLP over HTTP, for traces; unset: none are made.",
+    )
 
-    is_child: bool = Field(False, validation_alias="OTP_IS_CHILD")  # `serve` sets it: it has told already
+    is_child: bool = Field(
+        False,
+        validation_alias="OTP_IS_CHILD",
+        description="Set by `serve` for its processes, which need not tell again what it told; not for you.",
+    )
 
-    master_keys: OptionalSecret = Field(None, validation_alias="OTP_MASTER_KEYS")
-    master_keys_file: OptionalPath = Field(None, validation_alias="OTP_MASTER_KEYS_FILE")
-    master_keys_command: OptionalText = Field(None, validation_alias="OTP_MASTER_KEYS_COMMAND")
-    bootstrap_api_key: OptionalSecret = Field(None, validation_alias="OTP_BOOTSTRAP_API_KEY")
+    master_keys: OptionalSecret = Field(
+        None,
+        validation_alias="OTP_MASTER_KEYS",
+        description=(
+            "`kid:base64,…` of 32 bytes each, the first one encrypts; unset: generated under `OTP_DATA_DIR`."
+        ),
+    )
+    master_keys_file: OptionalPath = Field(
+        None,
+        validation_alias="OTP_MASTER_KEYS_FILE",
+        description="The same, in a file that nobody else may read.",
+    )
+    master_keys_command: OptionalText = Field(
+        None,
+        validation_alias="OTP_MASTER_KEYS_COMMAND",
+        description="A command that prints the same, such as that of a KMS or a vault.",
+    )
+    bootstrap_api_key: OptionalSecret = Field(
+        None,
+        validation_alias="OTP_BOOTSTRAP_API_KEY",
+        description="An API key with all scopes, made if absent.",
+    )
 
-    issuer: str = Field("otp-fallback", validation_alias="OTP_ISSUER", min_length=1, max_length=64)
-    brand_color: str = Field("#1f5fd6", validation_alias="OTP_BRAND_COLOR", pattern=r"^#[0-9a-fA-F]{6}$")
-    brand_logo: OptionalPath = Field(None, validation_alias="OTP_BRAND_LOGO")
-    return_urls: OptionalText = Field(None, validation_alias="OTP_RETURN_URLS")
-    send_deadline: float = Field(3.0, validation_alias="OTP_SEND_DEADLINE", gt=0, le=30)
-    delivery_deadline: float = Field(20.0, validation_alias="OTP_DELIVERY_DEADLINE", gt=0, le=600)
-    durability: Literal["strict", "relaxed"] = Field("strict", validation_alias="OTP_DURABILITY")
-    countries: OptionalText = Field(None, validation_alias="OTP_COUNTRIES")
-    limit_address: str = Field("300/10m", validation_alias="OTP_LIMIT_ADDRESS")
-    limit_application: str = Field("60000/1m", validation_alias="OTP_LIMIT_APPLICATION")
-    limit_user: str = Field("120/1h", validation_alias="OTP_LIMIT_USER")
-    limit_number: str = Field("60/1h", validation_alias="OTP_LIMIT_NUMBER")
-    limit_prefix: str = Field("300/10m", validation_alias="OTP_LIMIT_PREFIX")
-    limit_phone: str = Field("off", validation_alias="OTP_LIMIT_PHONE")
-    limit_mail: str = Field("off", validation_alias="OTP_LIMIT_MAIL")
-    max_attempts: int = Field(5, validation_alias="OTP_MAX_ATTEMPTS", ge=1, le=10)
-    max_sends: int = Field(5, validation_alias="OTP_MAX_SENDS", ge=1, le=10)
-    cool_down: str = Field("30,60,120", validation_alias="OTP_COOL_DOWN")
-    failures_address: int = Field(10, validation_alias="OTP_FAILURES_ADDRESS", ge=1, le=100)
-    failures_user: int = Field(20, validation_alias="OTP_FAILURES_USER", ge=1, le=100)
-    failures_lock: int = Field(100, validation_alias="OTP_FAILURES_LOCK", ge=1, le=100)
-    challenge_ttl: int = Field(600, validation_alias="OTP_CHALLENGE_TTL", ge=10, le=600)
+    issuer: str = Field(
+        "otp-fallback",
+        validation_alias="OTP_ISSUER",
+        description="The name that apps, pages and mails show.",
+        min_length=1,
+        max_length=64,
+    )
+    brand_color: str = Field(
+        "#1f5fd6",
+        validation_alias="OTP_BRAND_COLOR",
+        description="The pages' colour; made legible on light and dark by itself.",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+    )
+    brand_logo: OptionalPath = Field(
+        None,
+        validation_alias="OTP_BRAND_LOGO",
+        description="The pages' logo: a `.svg` or `.png` file of at most 32 KiB.",
+    )
+    return_urls: OptionalText = Field(
+        None,
+        validation_alias="OTP_RETURN_URLS",
+        description=(
+            "Where pages may send users back to, apart by commas; unset: in development this "
+            "machine, else nowhere."
+        ),
+    )
+    send_deadline: float = Field(
+        3.0,
+        validation_alias="OTP_SEND_DEADLINE",
+        description="Seconds that a send may take before the challenge goes on without it.",
+        gt=0,
+        le=30,
+    )
+    delivery_deadline: float = Field(
+        20.0,
+        validation_alias="OTP_DELIVERY_DEADLINE",
+        description="Seconds without an answer after which a challenge moves on by itself.",
+        gt=0,
+        le=600,
+    )
+    durability: Literal["strict", "relaxed"] = Field(
+        "strict",
+        validation_alias="OTP_DURABILITY",
+        description=(
+            "`strict`: what must not be lost is acknowledged once it is on disk, and at a replica "
+            "where there is one; `relaxed`: at once."
+        ),
+    )
+    countries: OptionalText = Field(
+        None,
+        validation_alias="OTP_COUNTRIES",
+        description="Countries that messages are sent to (`US,CA,+49`); unset: all.",
+    )
+    limit_address: str = Field(
+        "300/10m",
+        validation_alias="OTP_LIMIT_ADDRESS",
+        description=(
+            "Challenges from one network address (an IPv6 /64): so many at once, then evenly; "
+            "`off`: no limit."
+        ),
+    )
+    limit_application: str = Field(
+        "60000/1m", validation_alias="OTP_LIMIT_APPLICATION", description="Challenges of one application."
+    )
+    limit_user: str = Field(
+        "120/1h",
+        validation_alias="OTP_LIMIT_USER",
+        description="Challenges of one user; above it nothing is sent, and apps and backup codes go on.",
+    )
+    limit_number: str = Field(
+        "60/1h",
+        validation_alias="OTP_LIMIT_NUMBER",
+        description="Messages to one number or mailbox; half of it from one address.",
+    )
+    limit_prefix: str = Field(
+        "300/10m", validation_alias="OTP_LIMIT_PREFIX", description="Messages to one block of 10 000 numbers."
+    )
+    limit_phone: str = Field(
+        "off", validation_alias="OTP_LIMIT_PHONE", description="All messages to phones: a budget."
+    )
+    limit_mail: str = Field(
+        "off", validation_alias="OTP_LIMIT_MAIL", description="All codes by e-mail: a budget."
+    )
+    max_attempts: int = Field(
+        5,
+        validation_alias="OTP_MAX_ATTEMPTS",
+        description="Codes tried in one challenge before it is locked.",
+        ge=1,
+        le=10,
+    )
+    max_sends: int = Field(
+        5, validation_alias="OTP_MAX_SENDS", description="Messages of one challenge.", ge=1, le=10
+    )
+    cool_down: str = Field(
+        "30,60,120",
+        validation_alias="OTP_COOL_DOWN",
+        description="Seconds between one message of a challenge and the next.",
+    )
+    failures_address: int = Field(
+        10,
+        validation_alias="OTP_FAILURES_ADDRESS",
+        description="Wrong codes of a user in a row from one address before that address has to wait.",
+        ge=1,
+        le=100,
+    )
+    failures_user: int = Field(
+        20,
+        validation_alias="OTP_FAILURES_USER",
+        description="Wrong codes of a user in a row altogether before everybody has to wait.",
+        ge=1,
+        le=100,
+    )
+    failures_lock: int = Field(
+        100,
+        validation_alias="OTP_FAILURES_LOCK",
+        description="Wrong codes of a user in a row before an operator has to help.",
+        ge=1,
+        le=100,
+    )
+    challenge_ttl: int = Field(
+        600,
+        validation_alias="OTP_CHALLENGE_TTL",
+        description="Seconds that a challenge lives.",
+        ge=10,
+        le=600,
+    )
 
     @classmethod
     def load(cls) -> Self:

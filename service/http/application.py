@@ -12,6 +12,7 @@ from service.http import (
     enrollments,
     headers,
     hooks,
+    openapi,
     ops,
     problems,
     proofs,
@@ -23,6 +24,8 @@ from service.http import (
 )
 from service.telemetry import logs, metrics
 from service.web import account, assets, challenge, console, enroll, status
+from service.web.docs import pages as docs
+from service.web.docs.book import Book
 
 MAX_BODY = 64 * 1024  # bytes
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -39,7 +42,7 @@ _API = (
     statuspage.api,
     *twilio.PAGES,
 )
-_PAGES = (enroll.api, challenge.api, account.api, status.api, assets.api, *console.PAGES)
+_PAGES = (enroll.api, challenge.api, account.api, status.api, assets.api, docs.api, *console.PAGES)
 
 _log = logs.get("http")
 
@@ -54,6 +57,7 @@ def create_app(services: Services) -> Flask:
     problems.register(app)
     app.extensions["otp-headers"] = headers.defaults(services.core.settings.public_url)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
+    app.extensions["otp-docs"] = Book(openapi.describe)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
     app.before_request(_begin)

@@ -10,6 +10,7 @@ from service.edge import public_url
 from service.flows.start import StartRequest
 from service.flows.wait import mark
 from service.http import rate_limits
+from service.http.codes import ENDED
 from service.http.endpoint import Answer, Call, endpoint, whole_number
 from service.http.schemas.challenges import (
     ChallengeView,
@@ -35,7 +36,7 @@ api = Blueprint("challenges", __name__)
     scope=Scope.CHALLENGES,
     body=StartChallengeRequest,
     answers={201: StartedChallengeView},
-    errors=(429,),
+    errors=("rate_limited", "state_conflict"),
 )
 def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
     """Start a challenge: send a code, or fall back."""
@@ -77,7 +78,7 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
     "/v1/challenges/{id}",
     scope=Scope.CHALLENGES,
     answers={200: ChallengeView},
-    errors=(404,),
+    errors=("challenge_not_found",),
     query={
         "wait": {
             "type": "integer",
@@ -105,7 +106,14 @@ def get_challenge(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.CHALLENGES,
     body=VerifyRequest,
     answers={200: VerifyView},
-    errors=(404, 409, 410, 429),
+    errors=(
+        "challenge_not_found",
+        *ENDED,
+        "attempts_in_flight",
+        "user_locked",
+        "too_many_failures",
+        "check_unavailable",
+    ),
 )
 def verify_challenge(call: Call[VerifyRequest]) -> Answer:
     """Check a code. A wrong one is an answer, not an error."""
@@ -123,7 +131,15 @@ def verify_challenge(call: Call[VerifyRequest]) -> Answer:
     scope=Scope.CHALLENGES,
     body=EmptyRequest,
     answers={200: ChallengeView},
-    errors=(404, 409, 410, 429),
+    errors=(
+        "challenge_not_found",
+        *ENDED,
+        "nothing_to_resend",
+        "state_conflict",
+        "resend_too_soon",
+        "sends_exhausted",
+        "rate_limited",
+    ),
 )
 def resend_challenge(call: Call[EmptyRequest]) -> Answer:
     """Send again by the present channel. Earlier codes stay valid."""
@@ -141,7 +157,14 @@ def resend_challenge(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.CHALLENGES,
     body=SwitchRequest,
     answers={200: ChallengeView},
-    errors=(404, 409, 410, 429),
+    errors=(
+        "challenge_not_found",
+        *ENDED,
+        "no_other_channel",
+        "state_conflict",
+        "resend_too_soon",
+        "sends_exhausted",
+    ),
 )
 def switch_challenge(call: Call[SwitchRequest]) -> Answer:
     """Switch to the next channel, or to a named one."""
@@ -156,7 +179,7 @@ def switch_challenge(call: Call[SwitchRequest]) -> Answer:
     scope=Scope.CHALLENGES,
     body=EmptyRequest,
     answers={200: ChallengeView},
-    errors=(404, 409, 410),
+    errors=("challenge_not_found", *ENDED, "state_conflict"),
 )
 def cancel_challenge(call: Call[EmptyRequest]) -> Answer:
     """End a challenge."""

@@ -4,6 +4,7 @@
 def make(call: Call[ThingRequest]) -> Answer: ...
 """
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from service.http.schemas.common import UserId
 B = TypeVar("B", bound=BaseModel)
 _USER_ID = TypeAdapter(UserId)
 _JSON = "application/json"
+ENTRY_ID = r"^(?!0+-0+$)[0-9]{1,16}-[0-9]{1,16}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An endpoint as the API's description needs it."""
+    """An endpoint as the API's description needs it; `summary` and `description` are its docstring."""
 
     method: str
     path: str
     name: str
     summary: str
+    description: str
     scope: Scope | None
     body: type[BaseModel] | None
     answers: Mapping[int, type[BaseModel] | None]
-    errors: tuple[int, ...]
+    errors: tuple[str, ...]
     query: Mapping[str, Mapping[str, object]]
     stream: bool = False
 
@@ -75,7 +78,7 @@ def endpoint(
     scope: Scope,
     answers: Mapping[int, type[BaseModel] | None],
     body: type[BaseModel] | None = None,
-    errors: tuple[int, ...] = (),
+    errors: tuple[str, ...] = (),
     query: Mapping[str, Mapping[str, object]] | None = None,
     stream: bool = False,
 ) -> Callable[[Callable[[Call[Any]], Answer | Response]], Callable[..., Response]]:
@@ -88,16 +91,26 @@ def endpoint(
         scope: what the API key must be good for.
         answers: the answers' models by status; `None` for an empty one.
         body: the request's model, for methods that have a body.
-        errors: statuses of its own errors; those of all endpoints need not be named.
+        errors: codes of its own errors (`service/http/codes.py`); those of all endpoints need not be named.
         query: parameters of the query, as OpenAPI schemas.
         stream: the answer is a stream of server-sent events.
     """
 
     def declare(handler: Callable[[Call[Any]], Answer | Response]) -> Callable[..., Response]:
-        summary = (handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        summary, _, more = inspect.cleandoc(handler.__doc__ or "").partition("\n")
         OPERATIONS.append(
             Operation(
-                method, path, handler.__name__, summary, scope, body, answers, errors, query or {}, stream
+                method=method,
+                path=path,
+                name=handler.__name__,
+                summary=summary.rstrip("."),
+                description=" ".join(more.split()),
+                scope=scope,
+                body=body,
+                answers=answers,
+                errors=errors,
+                query=query or {},
+                stream=stream,
             )
         )
 
@@ -144,6 +157,18 @@ def whole_number(name: str, default: int, low: int, high: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise InvalidInput(FieldFault(name, f"expected a whole number, {low} to {high}"))
     return int(text)
+
+
+def entry_before(expected: str) -> str | None:
+    """The parameter `before` of the query: the id of a stream's entry; `None`: there is none.
+
+    Raises:
+        InvalidInput: it is no such id; none is 0-0, which Redis would not look before.
+    """
+    before = request.args.get("before")
+    if before is not None and not re.fullmatch(ENTRY_ID, before):
+        raise InvalidInput(FieldFault("before", f"expected {expected}"))
+    return before
 
 
 def presented_key() -> str:

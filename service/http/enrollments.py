@@ -69,7 +69,7 @@ def begin_enrollment(call: Call[EnrollRequest]) -> Answer:
     scope=Scope.ENROLLMENTS,
     body=ConfirmRequest,
     answers={200: ConfirmView},
-    errors=(404, 409),
+    errors=("enrollment_not_found", "enrollment_ended", "state_conflict"),
 )
 def confirm_enrollment(call: Call[ConfirmRequest]) -> Answer:
     """Confirm with a code from the app."""

@@ -14,7 +14,16 @@ from service.domain.drills import Tally
 from service.domain.errors import FieldFault, InvalidInput, StoreUnavailable
 from service.domain.mode import Mode, Scope
 from service.flows.watch import PAUSE, events_since
-from service.http.endpoint import Answer, Call, endpoint, presented_key, who, whole_number
+from service.http.endpoint import (
+    ENTRY_ID,
+    Answer,
+    Call,
+    endpoint,
+    entry_before,
+    presented_key,
+    who,
+    whole_number,
+)
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.ops import (
     AuditView,
@@ -68,7 +77,7 @@ def get_mode(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=ModeRequest,
     answers={200: ModeSettingView},
-    errors=(409,),
+    errors=("mode_changed", "state_conflict"),
 )
 def put_mode(call: Call[ModeRequest]) -> Answer:
     """Set the mode for everybody, a country or an application."""
@@ -91,7 +100,7 @@ def put_mode(call: Call[ModeRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=ModeClearRequest,
     answers={200: ModeView},
-    errors=(409,),
+    errors=("mode_changed", "state_conflict"),
 )
 def clear_mode(call: Call[ModeClearRequest]) -> Answer:
     """Take a mode back, so that wider ones hold there again."""
@@ -116,14 +125,16 @@ def get_health(call: Call[EmptyRequest]) -> Answer:
     answers={200: AuditView},
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "before": {"type": "string", "description": "The id of an entry: those before it"},
+        "before": {
+            "type": "string",
+            "pattern": ENTRY_ID,
+            "description": "The id of an entry: those before it",
+        },
     },
 )
 def get_audit(call: Call[EmptyRequest]) -> Answer:
     """Read the audit trail, newest first."""
-    before = request.args.get("before")
-    if before is not None and not re.fullmatch(r"[0-9]{1,16}-[0-9]{1,16}", before):
-        raise InvalidInput(FieldFault("before", "expected the id of an entry"))
+    before = entry_before("the id of an entry")
     entries = call.services.audit.newest(_limit(), before)
     return Answer({"entries": [audit_view(entry) for entry in entries]})
 
@@ -200,7 +211,7 @@ def list_incidents(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/incidents/{id}",
     scope=KeyScope.OPS,
     answers={200: IncidentView},
-    errors=(404,),
+    errors=("incident_not_found",),
 )
 def get_incident(call: Call[EmptyRequest]) -> Answer:
     """Read an incident with its timeline."""
@@ -214,7 +225,7 @@ def get_incident(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=IncidentUpdateRequest,
     answers={201: IncidentView},
-    errors=(404, 409),
+    errors=("incident_not_found", "state_conflict"),
 )
 def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     """Say something about an incident, to operators or to everybody."""
@@ -232,7 +243,7 @@ def update_incident(call: Call[IncidentUpdateRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=DrillRequest,
     answers={201: DrillView},
-    errors=(409,),
+    errors=("drill_refused", "state_conflict"),
 )
 def start_drill(call: Call[DrillRequest]) -> Answer:
     """Rehearse an outage."""
@@ -265,7 +276,7 @@ def list_drills(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/drills/{id}",
     scope=KeyScope.OPS,
     answers={200: DrillReportView},
-    errors=(404,),
+    errors=("drill_not_found",),
 )
 def get_drill(call: Call[EmptyRequest]) -> Answer:
     """Read a drill and its report."""
@@ -281,7 +292,7 @@ def get_drill(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=DrillStopRequest,
     answers={200: DrillView},
-    errors=(404, 409),
+    errors=("drill_not_found", "state_conflict"),
 )
 def stop_drill(call: Call[DrillStopRequest]) -> Answer:
     """End a drill before its time."""
@@ -302,7 +313,7 @@ def list_suspects(call: Call[EmptyRequest]) -> Answer:
     scope=KeyScope.OPS,
     body=FraudClearRequest,
     answers={200: FraudView},
-    errors=(404,),
+    errors=("suspect_not_found", "state_conflict"),
 )
 def clear_suspect(call: Call[FraudClearRequest]) -> Answer:
     """Send to a suspected block of numbers again."""
@@ -332,7 +343,11 @@ def get_readiness(call: Call[EmptyRequest]) -> Answer:
     answers={200: StuckUsersView},
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "after": {"type": "string", "description": "`next` of the answer before"},
+        "after": {
+            "type": "string",
+            "pattern": "^([0-3][0-9a-f][A-Za-z0-9_-]{22})?$",
+            "description": "`next` of the answer before",
+        },
     },
 )
 def list_stuck_users(call: Call[EmptyRequest]) -> Answer:

@@ -47,7 +47,7 @@ def list_factors(call: Call[EmptyRequest]) -> Answer:
     "/v1/users/{user_id}/factors/{factor_id}",
     scope=Scope.ENROLLMENTS,
     answers={204: None},
-    errors=(404, 409),
+    errors=("factor_not_found", "state_conflict"),
 )
 def remove_factor(call: Call[EmptyRequest]) -> Answer:
     """Remove an authenticator app."""
@@ -62,7 +62,7 @@ def remove_factor(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.ENROLLMENTS,
     body=EmptyRequest,
     answers={201: BackupCodesView},
-    errors=(409,),
+    errors=("state_conflict",),
 )
 def renew_backup_codes(call: Call[EmptyRequest]) -> Answer:
     """Make new backup codes; the old ones are void."""
@@ -101,7 +101,7 @@ def link_account(call: Call[LinkRequest]) -> Answer:
     scope=Scope.ENROLLMENTS,
     body=ContactsRequest,
     answers={200: ContactsView},
-    errors=(409,),
+    errors=("state_conflict",),
 )
 def put_contacts(call: Call[ContactsRequest]) -> Answer:
     """Set a user's contacts, verified by the application."""
@@ -123,7 +123,7 @@ def put_contacts(call: Call[ContactsRequest]) -> Answer:
     scope=Scope.OPS,
     body=UnlockRequest,
     answers={200: UnlockView},
-    errors=(404,),
+    errors=("failure_not_found", "state_conflict"),
 )
 def unlock_user(call: Call[UnlockRequest]) -> Answer:
     """Let a user begin anew after too many wrong codes."""
@@ -137,7 +137,7 @@ def unlock_user(call: Call[UnlockRequest]) -> Answer:
     "/v1/users/{user_id}",
     scope=Scope.ENROLLMENTS,
     answers={204: None},
-    errors=(409,),
+    errors=("state_conflict",),
 )
 def forget_user(call: Call[EmptyRequest]) -> Answer:
     """Forget a user and everything enrolled."""

@@ -1,12 +1,9 @@
 """`/v1/ops/webhooks`: who is told of events."""
 
-import re
-
-from flask import Blueprint, request
+from flask import Blueprint
 
 from service.domain.api_keys import Scope
-from service.domain.errors import FieldFault, InvalidInput
-from service.http.endpoint import Answer, Call, endpoint, who, whole_number
+from service.http.endpoint import ENTRY_ID, Answer, Call, endpoint, entry_before, who, whole_number
 from service.http.schemas.common import EmptyRequest
 from service.http.schemas.webhooks import (
     DeadLettersView,
@@ -33,7 +30,7 @@ api = Blueprint("webhooks", __name__)
     scope=Scope.OPS,
     body=WebhookRequest,
     answers={201: WebhookWithSecretView},
-    errors=(409,),
+    errors=("too_many_webhooks", "state_conflict"),
 )
 def create_webhook(call: Call[WebhookRequest]) -> Answer:
     """Make a webhook. Its secret is in this answer only."""
@@ -60,7 +57,7 @@ def list_webhooks(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}",
     scope=Scope.OPS,
     answers={200: WebhookView},
-    errors=(404,),
+    errors=("webhook_not_found",),
 )
 def get_webhook(call: Call[EmptyRequest]) -> Answer:
     """Read a webhook, and how telling it goes."""
@@ -74,7 +71,7 @@ def get_webhook(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.OPS,
     body=WebhookChangeRequest,
     answers={200: WebhookView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def change_webhook(call: Call[WebhookChangeRequest]) -> Answer:
     """Change a webhook; what is not named stays."""
@@ -91,7 +88,7 @@ def change_webhook(call: Call[WebhookChangeRequest]) -> Answer:
     "/v1/ops/webhooks/{id}",
     scope=Scope.OPS,
     answers={204: None},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def remove_webhook(call: Call[EmptyRequest]) -> Answer:
     """Remove a webhook and what waits for it."""
@@ -105,7 +102,7 @@ def remove_webhook(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/rotate-secret",
     scope=Scope.OPS,
     answers={200: WebhookWithSecretView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def rotate_webhook_secret(call: Call[EmptyRequest]) -> Answer:
     """Give a webhook a new secret; for a day both sign."""
@@ -120,7 +117,7 @@ def rotate_webhook_secret(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/test",
     scope=Scope.OPS,
     answers={202: WebhookTestView},
-    errors=(404, 409),
+    errors=("webhook_not_found", "webhook_disabled"),
 )
 def test_webhook(call: Call[EmptyRequest]) -> Answer:
     """Send a webhook a message of type `webhook.test`, the way of all others."""
@@ -133,17 +130,19 @@ def test_webhook(call: Call[EmptyRequest]) -> Answer:
     "/v1/ops/webhooks/{id}/dead",
     scope=Scope.OPS,
     answers={200: DeadLettersView},
-    errors=(404,),
+    errors=("webhook_not_found",),
     query={
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "description": "50 unless told"},
-        "before": {"type": "string", "description": "`next` of the answer before"},
+        "before": {
+            "type": "string",
+            "pattern": ENTRY_ID,
+            "description": "`next` of the answer before",
+        },
     },
 )
 def list_dead_letters(call: Call[EmptyRequest]) -> Answer:
     """List messages that a webhook did not take within a day, newest first."""
-    before = request.args.get("before")
-    if before is not None and not re.fullmatch(r"[0-9]{1,16}-[0-9]{1,16}", before):
-        raise InvalidInput(FieldFault("before", "expected `next` of the answer before"))
+    before = entry_before("`next` of the answer before")
     limit = whole_number("limit", 50, 1, MOST)
     letters = call.services.webhooks.dead(call.path["id"], limit, before)
     following = letters[-1].id if len(letters) == limit else None
@@ -157,7 +156,7 @@ def list_dead_letters(call: Call[EmptyRequest]) -> Answer:
     scope=Scope.OPS,
     body=ReplayRequest,
     answers={200: ReplayView},
-    errors=(404,),
+    errors=("webhook_not_found", "state_conflict"),
 )
 def replay_dead_letters(call: Call[ReplayRequest]) -> Answer:
     """Send dead letters again, all or those named."""

@@ -39,7 +39,7 @@ def lines(ready: Ready) -> Iterator[tuple[str, str]]:
     """The banner's lines, each with what it is: title, fact, hint, call or space."""
     yield "title", "otp-fallback is ready"
     yield "space", ""
-    yield "fact", f"  API      {ready.url}   (reference: {ready.url}/openapi.yaml)"
+    yield "fact", f"  API      {ready.url}   (documentation: {ready.url}/docs)"
     if ready.sandbox_url:
         yield "fact", f"  Inbox    {ready.sandbox_url}   (sandbox: text messages and mail arrive here)"
     yield "fact", f"  Data     {ready.data}"

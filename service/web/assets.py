@@ -16,7 +16,7 @@ from service.web import brand
 
 api = Blueprint("assets", __name__)
 
-_OURS = ("ui.css", "ui.js", "icon.svg", "console.css", "console.js")
+_OURS = ("ui.css", "ui.js", "icon.svg", "console.css", "console.js", "docs.css")
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

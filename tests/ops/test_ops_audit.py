@@ -81,7 +81,7 @@ def test_who_what_when_from_where_before_and_after(api):
     assert api("GET", f"/v1/ops/audit?limit=1&before={newest['id']}").json()["entries"] == [older]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "before=x", "before=1"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "before=x", "before=1", "before=0-0"])
 def test_a_bad_query(api, query):
     answer = api("GET", f"/v1/ops/audit?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

@@ -63,7 +63,7 @@
     if ("print" in button.dataset) return window.print();
     const source = document.querySelector(button.dataset.copy);
     const lines = Array.from(source.querySelectorAll("li"), (li) => li.textContent.trim());
-    const text = source.dataset.value || lines.join("\n");
+    const text = source.dataset.value || lines.join("\n") || source.textContent;
     if (await copy(text, source)) {
       const label = button.textContent;
       button.textContent = button.dataset.copied;
