@@ -186,7 +186,8 @@ class Settings(BaseSettings):
     is_child: bool = Field(
         False,
         validation_alias="OTP_IS_CHILD",
-        description="Set by `serve` for its processes, which need not tell again what it told; not for you.",
+        description="Set by `serve` for its processes, which need not tell again what it told.",
+        exclude=True,  # nobody's to set
     )
 
     master_keys: OptionalSecret = Field(

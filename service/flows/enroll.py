@@ -16,7 +16,7 @@ from service.store.users import UserStore
 
 LIFE = 900_000  # ms to scan and confirm
 MAX_FACTORS = 10  # authenticator apps of one user
-_SAVE_TRIES = 5
+_SAVE_TRIES = 10
 
 
 class TotpForm(NamedTuple):

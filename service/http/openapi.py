@@ -154,9 +154,9 @@ def describe() -> dict[str, Any]:
                 for name, (text, kind, example) in _LIMIT_HEADERS.items()
             },
             "examples": {
-                code: _problem_example(entry)
-                for code, entry in sorted(codes.known().items())
-                if code in _told()
+                name: _problem_example(entry)
+                for name, entry in sorted(codes.known().items())
+                if name in _told()
             },
             "responses": _shared_responses(),
             "schemas": schemas["$defs"],

@@ -1,5 +1,6 @@
 -- Let a number or address lead to another challenge, if nobody was faster.
--- KEYS: pointer. ARGV: what it is expected to hold ('': nothing), what it shall hold ('': nothing), life (ms)
+-- KEYS: pointer
+-- ARGV: what it is expected to hold ('': nothing), what it shall hold ('': nothing), life (ms)
 -- Returns whether it does now
 
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end

@@ -15,7 +15,7 @@ def login():
     def run(services, user_id="alice"):
         codes = services.enroll.new_backup_codes("default", user_id)
         asked = StartRequest(application="default", user_id=user_id, channels=[Channel.BACKUP_CODE])
-        challenge, _, _ = services.start(asked)
+        challenge, *_ = services.start(asked)
         verdict = services.verify("default", challenge.id, codes[0], None)
         assert verdict.valid
         return verdict.challenge

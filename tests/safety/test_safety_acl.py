@@ -53,6 +53,7 @@ def stack():
     found.stop()
 
 
+@pytest.mark.timeout(300)  # it does everything there is to do
 def test_the_documented_user_is_enough(stack, cli, tmp_path):
     env, api = stack.env, stack.api
     with receiving() as receiver:

@@ -307,7 +307,9 @@ def test_a_new_master_key_changes_no_secret(services, process, receiver, hook, s
     _, fresh = services.webhooks.rotate_secret(hook[0], OPERATOR)
     old, new = (f"{kid}:{base64.b64encode(byte * 32).decode()}" for kid, byte in (("k1", b"m"), ("k2", b"n")))
     core = process(OTP_MASTER_KEYS=f"{new},{old}").core
-    assert list(RotateKeys(core.store, core.sealer, core.users, core.webhook_store)()) == []  # no users
+    assert (
+        list(RotateKeys(core.store, core.sealer, core.users, core.webhook_store, core.signing)()) == []
+    )  # no users
     after = process(OTP_MASTER_KEYS=new)
     after.tell_webhooks.note([event()])
     work(after)

@@ -7301,7 +7301,7 @@ export interface operations {
                         channel?: "sms" | "voice" | "whatsapp" | "email" | "totp" | "backup_code";
                         country?: string;
                         block?: string;
-                        numbers?: string;
+                        numbers?: number;
                     };
                 };
             };

@@ -15,6 +15,8 @@ def settings() -> str:
     """Every setting: name, default, meaning."""
     rows = []
     for field in Settings.model_fields.values():
+        if field.exclude:
+            continue
         bounds = ", ".join(filter(None, (_bound(rule) for rule in field.metadata)))
         meaning = f"{field.description}{f' ({bounds})' if bounds else ''}"
         rows.append((f"`{field.validation_alias}`", _default(field.default), meaning))
