@@ -18,6 +18,7 @@ from service.channels.voice import Voice
 from service.channels.whatsapp import WhatsApp
 from service.domain.api_keys import Scope
 from service.domain.codes import RandomBytes
+from service.domain.master_keys import parse_master_keys
 from service.flows.alerts import SendAlerts
 from service.flows.audit import Audit
 from service.flows.backlog import MeasureBacklog
@@ -55,7 +56,7 @@ from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
 from service.providers.webhook import WebhookClient
-from service.settings import Settings, SettingsError, parse_master_keys
+from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore
 from service.store.audit import AuditStore
 from service.store.blocks import BlockStore

@@ -10,8 +10,9 @@ import signal
 import subprocess
 from contextlib import suppress
 
+from service.domain.master_keys import parse_master_keys
 from service.private_file import FileUnusable, read_private
-from service.settings import Settings, SettingsError, parse_master_keys
+from service.settings import Settings, SettingsError
 
 COMMAND_WITHIN = 10.0  # seconds
 _BY_HAND = "run it by hand to see why"

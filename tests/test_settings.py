@@ -6,7 +6,8 @@ from ipaddress import ip_address
 import pytest
 from pydantic import SecretStr
 
-from service.settings import Settings, SettingsError, parse_master_keys
+from service.domain.master_keys import parse_master_keys
+from service.settings import Settings, SettingsError
 
 KEY = base64.b64encode(b"k" * 32).decode()
 TWILIO = {

@@ -5,9 +5,9 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 
+from service.domain.master_keys import MASTER_KEY_BYTES, parse_master_keys
 from service.runtime.errors import StartError
 from service.runtime.folder import DataFolder, read_json, read_private, write_private
-from service.settings import MASTER_KEY_BYTES, parse_master_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,7 +353,7 @@ def test_a_backup_of_an_older_schema_and_of_a_newer_one(stack, restored, tmp_pat
 
 def _export(url, file, number):
     from service.app import clock
-    from service.settings import parse_master_keys
+    from service.domain.master_keys import parse_master_keys
     from service.store import backup
     from service.store.snapshot import Snapshot
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from service.app import clock as system_clock
 from service.app import twilio_account
+from service.domain.master_keys import parse_master_keys
 from service.master_keys import given_master_keys
 from service.providers.twilio_verify import TwilioVerify, VerifyService
 from service.runtime import run_file
@@ -14,7 +15,7 @@ from service.runtime.folder import DataFolder
 from service.runtime.generated import read_master_keys, read_sandbox_account
 from service.runtime.resolve import fill_in
 from service.runtime.run_file import Running
-from service.settings import Settings, parse_master_keys
+from service.settings import Settings
 from service.store.redis import Store, connect
 from service.store.sealing import Sealer
 from service.store.server import ServerFacts, server_facts

@@ -8,13 +8,17 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from service.settings import Settings
+from service.settings.limits import LimitSettings
 from service.telemetry import metrics
 
 
 def settings() -> str:
     """Every setting: name, default, meaning."""
     rows = []
-    for field in Settings.model_fields.values():
+    general_first = sorted(
+        Settings.model_fields.items(), key=lambda item: item[0] in LimitSettings.model_fields
+    )
+    for _, field in general_first:
         if field.exclude:
             continue
         bounds = ", ".join(filter(None, (_bound(rule) for rule in field.metadata)))

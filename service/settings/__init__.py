@@ -4,47 +4,39 @@ Nothing else in the service reads the environment. `Settings.load` turns whateve
 `SettingsError` with a line per setting, so that a start fails with words instead of a traceback.
 """
 
-import base64
-import binascii
 import os
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from service.domain import limits as limit
 from service.domain.hook_urls import LOOPBACK_HOSTS, NOWHERE_PRIVATE, PrivateHosts, parse_private_hosts
+from service.domain.master_keys import parse_master_keys
 from service.domain.proxies import TrustedProxies
 from service.domain.return_urls import LOOPBACK, ReturnUrls, parse_return_urls
-from service.domain.toll_fraud import Served
+from service.settings.kinds import (
+    HttpUrl,
+    OptionalHttpUrl,
+    OptionalLogo,
+    OptionalPath,
+    OptionalSecret,
+    OptionalText,
+    check_scheme,
+)
+from service.settings.limits import LimitSettings
 
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 SMTP_SCHEMES = ("smtp", "smtps")
-MASTER_KEY_BYTES = 32
-LOGO_TYPES = (".svg", ".png")
-LOGO_BYTES = 32 * 1024
 
 
 class SettingsError(Exception):
     """A setting is missing or malformed. `str()` is one line per fault, ready for a terminal."""
 
 
-def _blank_is_unset(value: object) -> object:
-    """An empty variable means unset: compose files and shells pass `NAME=` for what is not given."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-_unset_if_blank = BeforeValidator(_blank_is_unset)
-OptionalText = Annotated[str | None, _unset_if_blank]
-OptionalSecret = Annotated[SecretStr | None, _unset_if_blank]
-OptionalPath = Annotated[Path | None, _unset_if_blank]
-
-
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """The service's settings. Durations are seconds."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -71,7 +63,7 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
     )
-    public_url: OptionalText = Field(
+    public_url: OptionalHttpUrl = Field(
         None,
         validation_alias="OTP_PUBLIC_URL",
         description=(
@@ -109,12 +101,12 @@ class Settings(BaseSettings):
     twilio_verify_service_sid: OptionalText = Field(
         None, validation_alias="TWILIO_VERIFY_SERVICE_SID", description="The Verify service (`VA…`)."
     )
-    twilio_verify_base_url: str = Field(
+    twilio_verify_base_url: HttpUrl = Field(
         "https://verify.twilio.com",
         validation_alias="TWILIO_VERIFY_BASE_URL",
         description="Where Twilio Verify is reached.",
     )
-    status_url: OptionalText = Field(
+    status_url: OptionalHttpUrl = Field(
         None,
         validation_alias="OTP_STATUS_URL",
         description="A Statuspage `summary.json` of the provider, taken as evidence only.",
@@ -152,7 +144,7 @@ class Settings(BaseSettings):
         validation_alias="OTP_ALERT_URLS",
         description="Where operators are alerted: Apprise URLs with blanks between them.",
     )
-    runbook_url: OptionalText = Field(
+    runbook_url: OptionalHttpUrl = Field(
         None,
         validation_alias="OTP_RUNBOOK_URL",
         description="The address below which alerts say the runbooks are; unset: `deploy/runbooks`.",
@@ -177,7 +169,7 @@ class Settings(BaseSettings):
         description="Tell users by e-mail of changes in how they sign in.",
     )
 
-    otlp_endpoint: OptionalText = Field(
+    otlp_endpoint: OptionalHttpUrl = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
         description="A collector of OTLP over HTTP, for traces; unset: none are made.",
@@ -226,7 +218,7 @@ class Settings(BaseSettings):
         description="The pages' colour; made legible on light and dark by itself.",
         pattern=r"^#[0-9a-fA-F]{6}$",
     )
-    brand_logo: OptionalPath = Field(
+    brand_logo: OptionalLogo = Field(
         None,
         validation_alias="OTP_BRAND_LOGO",
         description="The pages' logo: a `.svg` or `.png` file of at most 32 KiB.",
@@ -261,77 +253,6 @@ class Settings(BaseSettings):
             "where there is one; `relaxed`: at once."
         ),
     )
-    countries: OptionalText = Field(
-        None,
-        validation_alias="OTP_COUNTRIES",
-        description="Countries that messages are sent to (`US,CA,+49`); unset: all.",
-    )
-    limit_address: str = Field(
-        "300/10m",
-        validation_alias="OTP_LIMIT_ADDRESS",
-        description=(
-            "Challenges from one network address (an IPv6 /64): so many at once, then evenly; "
-            "`off`: no limit."
-        ),
-    )
-    limit_application: str = Field(
-        "60000/1m", validation_alias="OTP_LIMIT_APPLICATION", description="Challenges of one application."
-    )
-    limit_user: str = Field(
-        "120/1h",
-        validation_alias="OTP_LIMIT_USER",
-        description="Challenges of one user; above it nothing is sent, and apps and backup codes go on.",
-    )
-    limit_number: str = Field(
-        "60/1h",
-        validation_alias="OTP_LIMIT_NUMBER",
-        description="Messages to one number or mailbox; half of it from one address.",
-    )
-    limit_prefix: str = Field(
-        "300/10m", validation_alias="OTP_LIMIT_PREFIX", description="Messages to one block of 10 000 numbers."
-    )
-    limit_phone: str = Field(
-        "off", validation_alias="OTP_LIMIT_PHONE", description="All messages to phones: a budget."
-    )
-    limit_mail: str = Field(
-        "off", validation_alias="OTP_LIMIT_MAIL", description="All codes by e-mail: a budget."
-    )
-    max_attempts: int = Field(
-        5,
-        validation_alias="OTP_MAX_ATTEMPTS",
-        description="Codes tried in one challenge before it is locked.",
-        ge=1,
-        le=10,
-    )
-    max_sends: int = Field(
-        5, validation_alias="OTP_MAX_SENDS", description="Messages of one challenge.", ge=1, le=10
-    )
-    cool_down: str = Field(
-        "30,60,120",
-        validation_alias="OTP_COOL_DOWN",
-        description="Seconds between one message of a challenge and the next.",
-    )
-    failures_address: int = Field(
-        10,
-        validation_alias="OTP_FAILURES_ADDRESS",
-        description="Wrong codes of a user in a row from one address before that address has to wait.",
-        ge=1,
-        le=100,
-    )
-    failures_user: int = Field(
-        20,
-        validation_alias="OTP_FAILURES_USER",
-        description="Wrong codes of a user in a row altogether before everybody has to wait.",
-        ge=1,
-        le=100,
-    )
-    failures_lock: int = Field(
-        100,
-        validation_alias="OTP_FAILURES_LOCK",
-        description="Wrong codes of a user in a row before an operator has to help.",
-        ge=1,
-        le=100,
-    )
     challenge_ttl: int = Field(
         600,
         validation_alias="OTP_CHALLENGE_TTL",
@@ -360,40 +281,18 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_redis_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+    def _known_redischeck_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _scheme(value.get_secret_value(), REDIS_SCHEMES)
+            check_scheme(value.get_secret_value(), REDIS_SCHEMES)
         return value
 
     @field_validator("smtp_url")
     @classmethod
-    def _known_smtp_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+    def _known_smtpcheck_scheme(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            parts = _scheme(value.get_secret_value(), SMTP_SCHEMES)
+            parts = check_scheme(value.get_secret_value(), SMTP_SCHEMES)
             if not parts:
                 raise ValueError("expected smtp://[user:password@]host[:port]")
-        return value
-
-    @field_validator("twilio_verify_base_url", "public_url", "status_url", "otlp_endpoint", "runbook_url")
-    @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if not _scheme(value, ("http", "https")):
-            raise ValueError("expected http(s)://host[:port]")
-        return value.rstrip("/")
-
-    @field_validator("brand_logo")
-    @classmethod
-    def _logo_fits(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        if value.suffix.lower() not in LOGO_TYPES:
-            raise ValueError(f"expected a file that ends in {' or '.join(LOGO_TYPES)}")
-        if not value.is_file():
-            raise ValueError("no such file")
-        if value.stat().st_size > LOGO_BYTES:
-            raise ValueError(f"the file is larger than {LOGO_BYTES} bytes; pages have to be fast on a phone")
         return value
 
     @field_validator("return_urls")
@@ -423,28 +322,6 @@ class Settings(BaseSettings):
         for number, entry in enumerate(value.get_secret_value().split() if value else (), 1):
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", entry):
                 raise ValueError(f"number {number} is no URL such as slack://... or json://...")
-        return value
-
-    @field_validator("countries")
-    @classmethod
-    def _countries_parse(cls, value: str | None) -> str | None:
-        Served.parse(value)
-        return value
-
-    @field_validator(
-        *("limit_address", "limit_application", "limit_user", "limit_number", "limit_prefix"),
-        *("limit_phone", "limit_mail"),
-    )
-    @classmethod
-    def _rates_parse(cls, value: str) -> str:
-        limit.Rate.parse(value)
-        return value
-
-    @field_validator("cool_down")
-    @classmethod
-    def _cool_down_parses(cls, value: str) -> str:
-        if not re.fullmatch(r"\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*){0,9}", value):
-            raise ValueError("expected seconds between one message and the next, such as 30,60,120")
         return value
 
     @field_validator("twilio_account_sid")
@@ -487,11 +364,6 @@ class Settings(BaseSettings):
         }
         missing = [name for name, value in twilio.items() if value is None]
         faults: list[str] = []
-        if not self.failures_address <= self.failures_user <= self.failures_lock:
-            faults.append(
-                "expected OTP_FAILURES_ADDRESS <= OTP_FAILURES_USER <= OTP_FAILURES_LOCK,"
-                " so that who guesses is stopped before the user is"
-            )
         if len(self.master_keys_given) > 1:
             faults.append(f"{' and '.join(self.master_keys_given)} are set: set one of them")
         if missing and len(missing) < len(twilio):
@@ -538,30 +410,6 @@ class Settings(BaseSettings):
         return LOOPBACK_HOSTS if self.env == "development" else NOWHERE_PRIVATE
 
     @property
-    def served(self) -> Served:
-        """The countries that messages are sent to."""
-        return Served.parse(self.countries)
-
-    @property
-    def limits(self) -> limit.Limits:
-        """Every limit."""
-        return limit.Limits(
-            address=limit.Rate.parse(self.limit_address),
-            application=limit.Rate.parse(self.limit_application),
-            user=limit.Rate.parse(self.limit_user),
-            number=limit.Rate.parse(self.limit_number),
-            prefix=limit.Rate.parse(self.limit_prefix),
-            phone=limit.Rate.parse(self.limit_phone),
-            mail=limit.Rate.parse(self.limit_mail),
-            failures=limit.Failures(
-                address=self.failures_address, user=self.failures_user, lock=self.failures_lock
-            ),
-            attempts=self.max_attempts,
-            sends=self.max_sends,
-            cool_down=tuple(int(seconds) * 1000 for seconds in self.cool_down.split(",")),
-        )
-
-    @property
     def uses_sandbox_mail(self) -> bool:
         """Whether mail goes to the sandbox's inbox. In production an unset `SMTP_URL` means no mail."""
         return self.smtp_url is None and self.env != "production"
@@ -570,50 +418,3 @@ class Settings(BaseSettings):
     def uses_embedded_redis(self) -> bool:
         """Whether `serve` starts a Valkey server of its own."""
         return self.redis_url is None
-
-
-def _scheme(url: str, allowed: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError:
-        if "," not in url:  # what is wrong with it may be a piece of the password: it is not told
-            raise ValueError("not a URL; in user and password, percent-encode / ? # @ and :") from None
-        parts = urlsplit(url.split(",", maxsplit=1)[0])
-    if parts.scheme not in allowed:
-        raise ValueError(f"expected a URL that starts with {' or '.join(f'{s}://' for s in allowed)}")
-    return bool(parts.hostname)
-
-
-def parse_master_keys(text: str) -> dict[str, bytes]:
-    """Parse `kid:base64,kid:base64,...`, or a line each; the first one encrypts, all of them decrypt.
-
-    Raises:
-        ValueError: no key, a malformed entry, a repeated key id or a key that is not 32 bytes.
-
-    """
-    keys: dict[str, bytes] = {}
-    for entry in filter(None, (part.strip() for part in re.split(r"[,\n]", text))):
-        kid, colon, encoded = entry.partition(":")
-        if not colon or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", kid):
-            raise ValueError(
-                "expected kid:base64[,kid:base64...] with key ids of 1-16 letters, digits, _ or -"
-            )
-        if kid in keys:
-            raise ValueError(f"key id {kid} stands twice")
-        try:
-            key = base64.b64decode(
-                encoded + "=" * (-len(encoded) % 4),
-                altchars=b"-_" if set("-_") & set(encoded) else None,
-                validate=True,
-            )
-        except binascii.Error:
-            raise ValueError(f"key {kid} is not base64") from None
-        if len(key) != MASTER_KEY_BYTES:
-            raise ValueError(
-                f"key {kid} has {len(key)} bytes, expected {MASTER_KEY_BYTES} (openssl rand -base64 32)"
-            )
-        keys[kid] = key
-    if not keys:
-        raise ValueError("expected kid:base64[,kid:base64...]")
-    return keys
