@@ -1,13 +1,11 @@
 """By the worker process and the command line."""
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.support.commands import otp_fallback
 from tests.support.people import *  # noqa: F403 - fixtures are found by their names here
 from tests.support.receiver import Answer, receiving
-from tests.support.stack import ROOT, wait_until
+from tests.support.stack import wait_until
 
 SECRET = "hunter2"
 
@@ -48,10 +46,7 @@ def test_mode(cli, place):
 
 
 def run(stack, *words, **env):
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", *words],
-        env=stack.env | env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return otp_fallback(stack.env | env, *words)
 
 
 def test_trying_it_out(stack, place):

@@ -1,11 +1,10 @@
 """The commands as an operator and as a script uses them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.commands import otp_fallback
 from tests.support.stack import ROOT, Api, running
 
 COMMANDS = [
@@ -59,10 +58,7 @@ def stack():
 
 
 def run(env, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", *words],
-        env=env, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    return otp_fallback(env, *words)
 
 
 @pytest.fixture

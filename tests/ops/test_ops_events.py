@@ -4,8 +4,6 @@ import contextlib
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,6 +11,7 @@ import pytest
 import requests
 
 from service.domain.events import TOLD, told
+from tests.support.commands import otp_fallback
 from tests.support.stack import API_KEY, ROOT, wait_until
 
 FOR_OURSELVES = {"provider.checked"}
@@ -120,14 +119,10 @@ def test_it_goes_on_where_it_was(listen, api, people):
 
 def test_a_revoked_key_hears_no_more(listen, api, stack):
     made = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "service.cli", "keys", "create", "--name", "x", "--scope", "ops:read", "--json"],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout
+        otp_fallback(stack.env, "keys", "create", "--name", "x", "--scope", "ops:read", "--json", check=True).stdout
     )  # fmt: skip
     listener = listen(seconds=60, key=made["key"])
-    words = [sys.executable, "-m", "service.cli", "keys", "revoke", made["id"]]
-    subprocess.run(words, env=stack.env, cwd=ROOT, capture_output=True, check=True)
+    otp_fallback(stack.env, "keys", "revoke", made["id"], check=True)
     assert listener.ended.wait(20)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import otp_fallback
 from tests.support.stack import ROOT, wait_until
 
 FOLDER = ROOT / "deploy" / "runbooks"
@@ -69,10 +70,7 @@ def test_the_quarterly_drill(follow, api):
 
 def test_keys_leaked(follow, api, stack, people):
     made = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "service.cli", "keys", "create", "--name", "old", "--scope", "ops", "--json"],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout
+        otp_fallback(stack.env, "keys", "create", "--name", "old", "--scope", "ops", "--json", check=True).stdout
     )  # fmt: skip
     person = people()
     api.enroll(person.id)
@@ -80,10 +78,7 @@ def test_keys_leaked(follow, api, stack, people):
     assert "key.revoke" in said
     assert "signs proofs; those of every other key are refused" in said
     assert "Removed 1 apps and 10 backup codes." in said
-    keys = subprocess.run(
-        [sys.executable, "-m", "service.cli", "keys", "list"],
-        env=stack.env, cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    keys = otp_fallback(stack.env, "keys", "list", check=True).stdout
     assert made["id"] not in keys
     assert "login flow, new" in keys
 

