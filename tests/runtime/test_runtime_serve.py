@@ -195,7 +195,7 @@ def test_a_second_ctrl_c_ends_at_once(serve):
     wait_until(lambda: not connects(server), what="the socket's end")
     began = time.monotonic()
     server.stop(signal.SIGINT)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 7.9  # requests under way would have 8 s
     assert not any(lives(process) for process in children)
     held.close()
 
@@ -219,7 +219,7 @@ def test_open_streams_do_not_delay_the_end(serve):
     assert all(b"retry" in next(stream.iter_content(16)) for stream in streams)
     began = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 7.9  # requests under way would have 8 s
     for stream in streams:
         stream.close()
 
@@ -232,7 +232,7 @@ def test_idle_connections_do_not_delay_the_end(serve):
     assert session.get(f"{server.url}/healthz", timeout=5).status_code == 200
     began = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 7.9  # requests under way would have 8 s
     for connection in idle:
         connection.close()
 
