@@ -2,17 +2,18 @@
 
 Each verification is a challenge. Its user is whoever has the number, so that all that this user enrolled
 works; or, where nobody or more than one has it, somebody who has nothing else: what one user enrolled must
-never answer for another.
+never answer for another. So whose number it is is asked again with every code.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.domain.challenge import Challenge, Subject, why_not
-from service.domain.channels import DEFAULT_ORDER, TRAITS, Channel
+from service.domain.channels import DEFAULT_ORDER, PRIMARY_PROVIDER, TRAITS, Channel
 from service.domain.codes import RandomBytes
 from service.domain.contacts import Email, Phone
 from service.domain.errors import (
+    CheckUnavailable,
     NoChannelLeft,
     NotFound,
     NothingToResend,
@@ -106,10 +107,36 @@ class Verifications:
             raise NotFound("challenge")
         return challenge, subject
 
-    def check(self, application: str, key: str | Phone | Email, code: str) -> tuple[Verdict, Subject]:
-        """Check a code against all that the user may answer by. Raises as `VerifyChallenge` does."""
+    def check(
+        self, application: str, key: str | Phone | Email, code: str, *, to: Phone | Email | None = None
+    ) -> tuple[Verdict, Subject]:
+        """Check a code against all that the user may answer by.
+
+        While the user is asked for something that needs no provider, one that can't be asked as well is no
+        error: its caller would let nobody try again.
+
+        Args:
+            application: whose verification it is.
+            key: the id of its challenge, or its number or address.
+            code: what the user typed.
+            to: the number or address that the caller believes it to be of.
+
+        Raises:
+            NotFound: there is none; or it is of another number, or of somebody who has this one no more.
+            OtpError: as of `VerifyChallenge`.
+        """
         challenge, subject = self.find(application, key)
-        return self._verify(application, challenge.id, code, None), subject
+        if to is not None and subject.to != text_of(to):
+            raise NotFound("challenge")
+        if isinstance(key, str) and not self._is_theirs(challenge, subject):
+            raise NotFound("challenge")
+        try:
+            return self._verify(application, challenge.id, code, None), subject
+        except CheckUnavailable:
+            current, _ = self._change.get(application, challenge.id)
+            if current.channel is None or TRAITS[current.channel].provider == PRIMARY_PROVIDER:
+                raise
+            return Verdict(False, current), subject
 
     def end(self, application: str, key: str | Phone | Email, *, vouched: bool) -> tuple[Challenge, Subject]:
         """End one without a code; `vouched`: the caller says that it was answered elsewhere.
@@ -128,7 +155,21 @@ class Verifications:
             return None
 
     def _is_pending(self, challenge: Challenge, subject: Subject, to: Phone | Email) -> bool:
-        return challenge.status_at(self._clock()) == "pending" and subject.to == text_of(to)
+        if challenge.status_at(self._clock()) != "pending" or subject.to != text_of(to):
+            return False
+        return self._is_theirs(challenge, subject)
+
+    def _is_theirs(self, challenge: Challenge, subject: Subject) -> bool:
+        """Whether the number or address is still of whom it was when this was begun, and of nobody else."""
+        named = (c for c in (subject.phone, subject.email) if c is not None and text_of(c) == subject.to)
+        contact = next(named, None)
+        if contact is None:
+            return False
+        hashed = self._users.contact_key(challenge.application, contact)
+        if challenge.user == self._users.key(challenge.application, _nobody(hashed)):
+            return True  # nothing enrolled answers for it, only what was sent there
+        owner = self._users.owner(challenge.application, contact)
+        return owner is not None and owner.key == challenge.user
 
     def _begin(
         self, request: VerificationRequest, hashed: str, former: Pointer | None
@@ -166,8 +207,7 @@ class Verifications:
 
     def _user_of(self, request: VerificationRequest, hashed: str) -> str:
         owner = self._users.owner(request.application, request.to)
-        # Under a keyed hash nobody enrolled anything, whatever user ids an application lets people choose.
-        return owner.user_id if owner is not None else f"to:{hashed}"
+        return owner.user_id if owner is not None else _nobody(hashed)
 
     def _again(
         self, request: VerificationRequest, challenge: Challenge, subject: Subject
@@ -178,6 +218,14 @@ class Verifications:
             if challenge.channel is not None and not TRAITS[challenge.channel].delivered:
                 return challenge, subject
             raise
+
+
+def _nobody(hashed: str) -> str:
+    """Who is verified where a number is nobody's, or not one user's alone.
+
+    Under a keyed hash nobody enrolled anything, whatever user ids an application lets people choose.
+    """
+    return f"to:{hashed}"
 
 
 def text_of(contact: Phone | Email) -> str:

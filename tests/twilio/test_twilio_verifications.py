@@ -11,23 +11,7 @@ from service.domain.errors import OtpError
 from service.http.twilio.problems import FAULTS
 from service.http.twilio.sids import of_id
 from tests.support.stack import ACCOUNT, API_KEY, EMAIL, SERVICE, TOKEN, running
-from tests.twilio.conftest import connected, new_key, refusal
-
-BASE = f"/v2/Services/{SERVICE}"
-AUTH = (ACCOUNT, API_KEY)
-
-
-def number(of):
-    """A phone number of one test's own."""
-    return f"+1415555{of:04d}"
-
-
-def post(stack, path, auth=AUTH, **form):
-    return requests.post(f"{stack.url}{BASE}{path}", data=form, auth=auth, timeout=20)
-
-
-def get(stack, path):
-    return requests.get(f"{stack.url}{BASE}{path}", auth=AUTH, timeout=20)
+from tests.twilio.conftest import AUTH, BASE, connected, get, new_key, number, post, refusal
 
 
 def test_a_login(verify, stack):
@@ -176,10 +160,13 @@ def test_who_may(stack, api):
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
     assert post(stack, "/Verifications", auth=(ACCOUNT, "x" * 2000)).status_code == 401
+    as_a_key = connected(stack.url, "SK" + "1" * 32)  # as applications have it that use keys at Twilio
+    assert as_a_key.verifications.create(to=number(8), channel="sms").account_sid == ACCOUNT
     fault = refusal(connected(stack.url, service="VA12").verifications.create, to=number(8), channel="sms")
     assert (fault.status, fault.code) == (404, 20404)
     for path in ("/v2/Services", "/v2/nothing", f"{BASE}/RateLimits"):
         answer = requests.get(stack.url + path, auth=AUTH, timeout=5)
+        assert requests.options(stack.url + path, timeout=5).json() == answer.json()
         assert (answer.status_code, answer.json()["code"]) == (404, 20404)
 
 
@@ -209,142 +196,19 @@ def test_challenges_that_were_not_started_here_are_not_told(verify, api):
     assert refusal(verify.verifications(sid).fetch).code == 20404
 
 
-# Who gets in when SMS does not work
+def test_a_check_of_another_number(verify):
+    """Who has one verification of their own must not answer by it for a number that the login named."""
+    mine = verify.verifications.create(to=number(12), channel="sms")
+    verify.verifications.create(to=number(13), channel="sms")
+    check = verify.verification_checks.create
+    fault = refusal(check, verification_sid=mine.sid, to=number(13), code="000000")
+    assert (fault.status, fault.code) == (404, 20404)
+    assert check(verification_sid=mine.sid, to=number(12), code="000000").sid == mine.sid
 
 
-def enrolled(api, user, to, email=None):
-    app, codes = api.enroll(user)
-    contacts = {"phone": to, "email": email or f"{user}@example.com"}
-    assert api("PUT", f"/v1/users/{user}/contacts", contacts).ok
-    return app, codes
-
-
-def login(verify, to, code):
-    """What an application does today, and goes on doing."""
-    verify.verifications.create(to=to, channel="sms")
-    return verify.verification_checks.create(to=to, code=code()).status == "approved"
-
-
-def test_an_outage_in_which_unchanged_code_lets_users_in(verify, api, stack):
-    to = number(20)
-    app, codes = enrolled(api, "ann", to)
-    stack.sandbox.fail("http_503", operation="all")
-    sent = verify.verifications.create(to=to, channel="sms")
-    assert (sent.status, sent.channel) == ("pending", "totp")
-    assert verify.verification_checks.create(to=to, code=app.now()).status == "approved"
-    assert login(verify, to, lambda: codes[0])
-    assert not login(verify, to, lambda: codes[0])  # once
-
-
-def test_an_outage_for_who_has_an_address(verify, api, stack):
-    to, email = number(21), "bea@example.com"
-    assert api("PUT", "/v1/users/bea/contacts", {"phone": to, "email": email}).ok
-    stack.sandbox.fail("http_503", operation="all")
-    sent = verify.verifications.create(to=to, channel="sms")
-    assert (sent.channel, sent.to) == ("email", to)
-    right = verify.verification_checks.create(to=to, code=stack.sandbox.code(email, "email"))
-    assert (right.status, right.channel) == ("approved", "email")
-
-
-def test_asking_for_another_message_in_an_outage_is_no_error(verify, api, stack):
-    to = number(22)
-    app, _ = enrolled(api, "cay", to)
-    stack.sandbox.fail("http_503", operation="all")
-    for _ in range(8):
-        assert verify.verifications.create(to=to, channel="sms").channel == "totp"
-    assert verify.verification_checks.create(to=to, code=app.now()).valid
-
-
-def test_an_outage_for_who_has_nothing_else(verify, stack):
-    stack.sandbox.fail("http_503", operation="all")
-    fault = refusal(verify.verifications.create, to=number(23), channel="sms")
-    assert (fault.status, fault.code) == (503, 20503)
-    stack.sandbox.reset()
-    assert verify.verifications.create(to=number(23), channel="sms").status == "pending"
-
-
-@pytest.mark.parametrize(
-    ("kind", "code"),
-    [("landline", 60205), ("blocked", 60238), ("geo", 60605), ("fraud", 60410), ("invalid_parameter", 60200)],
-)
-def test_numbers_that_can_not_be_reached(verify, stack, kind, code):
-    stack.sandbox.fail(kind)
-    for _ in range(2):  # asked, and remembered
-        assert refusal(verify.verifications.create, to=number(code % 10000), channel="sms").code == code
-
-
-def test_by_e_mail_from_the_start(verify, stack):
-    sent = verify.verifications.create(to="dan@example.com", channel="email")
-    assert (sent.channel, sent.to) == ("email", "dan@example.com")
-    code = stack.sandbox.code("dan@example.com", "email")
-    assert verify.verification_checks.create(to="dan@example.com", code=code).valid
-
-
-# Whose number it is
-
-
-def test_a_number_of_two_users_leads_to_neither(verify, api, stack):
-    """Else who sets another's number as theirs would answer for the other with their own app."""
-    to = number(30)
-    thief, codes = enrolled(api, "thief", to)
-    mine, _ = enrolled(api, "victim", to)
-    stack.sandbox.fail("http_503", operation="all")
-    assert refusal(verify.verifications.create, to=to, channel="sms").code == 20503
-    stack.sandbox.reset()
-    sent = verify.verifications.create(to=to, channel="sms")
-    assert sent.channel == "sms"
-    for code in (thief.now(), codes[0], mine.now()):
-        assert not verify.verification_checks.create(to=to, code=code).valid
-    assert verify.verification_checks.create(to=to, code=stack.sandbox.code(to)).valid
-
-
-def test_a_number_follows_its_user(verify, api, stack):
-    old, new = number(31), number(32)
-    app, _ = enrolled(api, "eva", old)
-    api("PUT", "/v1/users/eva/contacts", {"phone": new})
-    other, _ = enrolled(api, "fred", old, "fred@example.com")
-    stack.sandbox.fail("http_503", operation="all")
-    verify.verifications.create(to=old, channel="sms")
-    assert not verify.verification_checks.create(to=old, code=app.now()).valid
-    assert verify.verification_checks.create(to=old, code=other.now()).valid
-    verify.verifications.create(to=new, channel="sms")
-    assert verify.verification_checks.create(to=new, code=app.now()).valid
-    api("DELETE", "/v1/users/fred")
-    assert refusal(verify.verifications.create, to=old, channel="sms").code == 20503
-    assert not [name for name in stack.redis().scan_iter("otp:*:w:*") if b"fred" in name]
-
-
-def test_a_stale_entry_leads_nowhere(verify, api, stack):
-    """What the index says is believed of those only whose record says it, too."""
-    to = number(33)
-    app, _ = enrolled(api, "gus", number(34))
-    enrolled(api, "hal", to)
-    client = stack.redis()
-    key = next(k for k in client.scan_iter("otp:*:u:*"))
-    for name in client.scan_iter("otp:*:w:*"):
-        client.hset(name, key.decode().rpartition(":")[2], 1)  # somebody is said to have every number
-    stack.sandbox.fail("http_503", operation="all")
-    sent = verify.verifications.create(to=to, channel="sms")
-    assert sent.channel == "totp"
-    assert not verify.verification_checks.create(to=to, code=app.now()).valid
-
-
-def test_nobody_enrols_for_a_number_that_is_nobodys(verify, api, stack):
-    """Whatever user ids an application lets people choose."""
-    to = number(35)
-    for user in (to, f"to:{to}", f"tel:{to}"):
-        app, _ = api.enroll(user)
-        verify.verifications.create(to=to, channel="sms")
-        assert not verify.verification_checks.create(to=to, code=app.now()).valid
-
-
-def test_neither_numbers_nor_who_has_them_can_be_read(verify, api, stack):
-    to = number(36)
-    enrolled(api, "ida", to)
-    verify.verifications.create(to=to, channel="sms")
-    stored = stack.everything_stored()
-    assert to[1:] not in stored
-    assert "ida@" not in stored
+@pytest.mark.parametrize("channel", ["auto", "rcs"])
+def test_channels_that_twilio_chooses_by(verify, channel):
+    assert verify.verifications.create(to=number(14 + len(channel)), channel=channel).channel == "sms"
 
 
 # Many at once
@@ -432,7 +296,8 @@ def test_hostile_forms(stack, body):
 
 
 def test_what_is_too_large_or_no_credentials(stack):
-    assert post(stack, "/Verifications", To="9" * 70_000).status_code == 413
+    answer = post(stack, "/Verifications", To="9" * 70_000)
+    assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (413, 60200, 413)
     for header in ("Basic", "Basic !!!!", "Basic //79", "Bearer " + API_KEY, "Basic " + "QQ" * 2000):
         answer = requests.post(
             f"{stack.url}{BASE}/Verifications", headers={"Authorization": header}, timeout=5

@@ -19,6 +19,8 @@ CHANNELS = {
     "call": Channel.VOICE,
     "whatsapp": Channel.WHATSAPP,
     "email": Channel.EMAIL,
+    "auto": Channel.SMS,  # "the best one", of Twilio's choice; here, where the plan begins
+    "rcs": Channel.SMS,  # which Twilio itself sends to phones that have no RCS
 }
 # What would have to be honoured for the login to be what its caller believes, and is not.
 UNSUPPORTED = ("CustomCode", "Amount", "Payee")
@@ -73,10 +75,11 @@ def check_verification(call: Call) -> dict[str, Any]:
     """Check a code; of whichever channel, wrong ones are no error."""
     code = call.required("Code", longest=LONGEST_CODE)
     sid, to = call.given("VerificationSid"), call.given("To")
-    if sid is None and to is None:
+    contact = _contact(to) if to is not None else None
+    key = _key(sid) if sid is not None else contact
+    if key is None:
         raise InvalidInput(FieldFault("To", "missing"))
-    key = _key(sid) if sid is not None else _contact(to or "")
-    verdict, subject = call.services.verifications.check(call.application, key, code)
+    verdict, subject = call.services.verifications.check(call.application, key, code, to=contact)
     return render.check(call, verdict.challenge, subject)
 
 
@@ -108,7 +111,7 @@ def _address(text: str | None) -> str | None:
 
 
 @api.route("/v2/", defaults={"rest": ""})
-@api.route("/v2/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@api.route("/v2/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def unknown(rest: str) -> Any:
     """What Twilio has, and this has not."""
     raise NotFound("resource")
