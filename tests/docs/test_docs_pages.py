@@ -114,6 +114,18 @@ def test_everybody_can_read_every_page(contexts, stack, book, part):
             check(page, path)
 
 
+def test_tables_are_read_on_a_phone_without_moving_them(contexts, stack):
+    page = contexts(**PHONE).new_page()
+    for path in ("errors", "settings", "metrics", "comparison", "api-challenges"):
+        page.goto(f"{stack.url}/docs/{path}")
+        assert page.locator("table td").first.is_visible()
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.parentNode.clientWidth).length"
+        )
+        assert hidden == 0, path
+    assert page.locator("td[data-label=meaning]").count() > 10
+
+
 def test_code_is_copied_with_a_click(contexts, stack):
     page = contexts(**DESKTOP, permissions=["clipboard-read", "clipboard-write"]).new_page()
     page.goto(f"{stack.url}/docs/enrol")

@@ -8,9 +8,10 @@ import pytest
 import requests
 
 from service.domain.errors import OtpError
+from service.http.twilio import problems
 from service.http.twilio.problems import FAULTS
 from service.http.twilio.sids import of_id
-from tests.support.stack import ACCOUNT, API_KEY, EMAIL, SERVICE, TOKEN, running
+from tests.support.stack import ACCOUNT, API_KEY, EMAIL, ROOT, SERVICE, TOKEN, running
 from tests.twilio.conftest import AUTH, BASE, connected, get, new_key, number, post, refusal
 
 
@@ -265,6 +266,15 @@ def test_every_error_has_a_code_of_twilios():
     reached = {kind.__name__ for kind in FAULTS}
     assert {"InvalidInput", "Unauthenticated", "NotFound", "RateLimited", "StoreUnavailable"} <= reached
     assert all(issubclass(kind, OtpError) for kind in FAULTS)
+    guide = (ROOT / "service" / "web" / "docs" / "content" / "twilio.md").read_text()
+    table = guide.partition("## Errors\n")[2].partition("\n## ")[0]
+    known = {
+        fault.code
+        for fault in (*vars(problems).values(), *problems.BARRED.values())
+        if isinstance(fault, problems.Fault)
+    }
+    known |= {fault.code for fault in problems.NOTHING_SENT.values()}
+    assert {int(code) for code in re.findall(r"\b(?:20|60)\d{3}\b", table)} == known
 
 
 # What is no request
