@@ -1,5 +1,6 @@
 """Logins that use Twilio Verify, by Twilio's own SDK: the same, and more when SMS fails."""
 
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ import requests
 from service.domain.errors import OtpError
 from service.http.twilio import problems
 from service.http.twilio.problems import FAULTS
-from service.http.twilio.sids import of_id
+from service.http.twilio.sids import challenge_id, of_id
+from service.store import keys
 from tests.support.stack import ACCOUNT, API_KEY, EMAIL, ROOT, SERVICE, TOKEN, running
 from tests.twilio.conftest import AUTH, BASE, connected, get, new_key, number, post, refusal
 
@@ -210,6 +212,21 @@ def test_a_check_of_another_number(verify):
 @pytest.mark.parametrize("channel", ["auto", "rcs"])
 def test_channels_that_twilio_chooses_by(verify, channel):
     assert verify.verifications.create(to=number(14 + len(channel)), channel=channel).channel == "sms"
+
+
+def test_a_number_that_is_nobodys_is_unlocked_by_an_operator(verify, api, stack):
+    """It has no user whom an operator could name, nor a backup code."""
+    to = number(18)
+    sent = verify.verifications.create(to=to, channel="sms")
+    assert not verify.verification_checks.create(to=to, code="000000").valid
+    record = json.loads(stack.redis().get(keys.challenge(challenge_id(sent.sid))))
+    stack.redis().hset(keys.failures(record["u"]), mapping={"n": 100, "t": 2**53})
+    fault = refusal(verify.verification_checks.create, to=to, code=stack.sandbox.code(to))
+    assert (fault.status, fault.code) == (429, 60202)
+    unlocked = api("POST", f"/v1/users/{to}/unlock", {"reason": "knows her"})
+    assert unlocked.json() == {"failures": 100}
+    assert api("POST", f"/v1/users/{to}/unlock", {"reason": "again"}).status_code == 404
+    assert verify.verification_checks.create(to=to, code=stack.sandbox.code(to)).valid
 
 
 # Many at once
