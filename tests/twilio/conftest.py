@@ -15,15 +15,24 @@ BASE = f"/v2/Services/{SERVICE}"
 AUTH = (ACCOUNT, API_KEY)
 
 
-@pytest.fixture(scope="module")
-def stack():
+@pytest.fixture(scope="session")
+def shared():
     with running(OTP_COOL_DOWN="0,0,1") as found:
         yield found
 
 
+@pytest.fixture(scope="module")
+def stack(shared):
+    return shared
+
+
 @pytest.fixture
 def api(stack):
+    """Each test begins with a provider that nothing is known against."""
     stack.sandbox.reset()
+    client = stack.redis()
+    for name in client.scan_iter("otp:{health}*"):
+        client.delete(name)
     return stack.api
 
 

@@ -4,17 +4,6 @@ import pytest
 
 from tests.twilio.conftest import enrolled, number, refusal
 
-
-@pytest.fixture
-def api(stack):
-    """Each test begins with a provider that nothing is known against."""
-    stack.sandbox.reset()
-    client = stack.redis()
-    for name in client.scan_iter("otp:{health}*"):
-        client.delete(name)
-    return stack.api
-
-
 # Who gets in when SMS does not work
 
 

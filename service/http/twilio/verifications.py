@@ -103,7 +103,7 @@ def _address(text: str | None) -> str | None:
 
 
 @api.route("/v2/", defaults={"rest": ""})
-@api.route("/v2/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@api.route("/v2/<anything:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def unknown(rest: str) -> Any:
     """What Twilio has, and this has not."""
     raise NotFound("resource")
