@@ -56,6 +56,7 @@ class Verifications:
         clock: Callable[[], int],
         random_bytes: RandomBytes,
         ttl: int,
+        sends: int,
     ) -> None:
         self._users = users
         self._pointers = pointers
@@ -65,17 +66,20 @@ class Verifications:
         self._clock = clock
         self._random_bytes = random_bytes
         self._ttl = ttl
+        self._sends = sends
 
     def send(self, request: VerificationRequest) -> tuple[Challenge, Subject]:
         """Begin one; or, while one of this number is pending, send again, by another channel too.
 
-        Where nothing has to be sent for the user to answer, a limit on messages is no error.
+        Where nothing has to be sent for the user to answer, a limit on messages is no error. Nor is it where
+        the same is asked again too soon, as by somebody who begins the login anew: the code that is out is
+        good. That counts as a message.
 
         Raises:
             InvalidInput: the provider refuses the number as such.
             NoChannelLeft: nothing could be sent, and the user has no other way.
             VerificationBegun: another request begins one at this moment.
-            ResendTooSoon: the cool-down has not passed.
+            ResendTooSoon: the cool-down has not passed, and it is another channel, or was repeated often.
             SendsExhausted: it has sent as often as it may.
             RateLimited: there were too many of some kind.
         """
@@ -84,7 +88,7 @@ class Verifications:
         if pointer is not None:
             found = self._led_to(request.application, pointer)
             if found is not None and self._is_pending(*found, request.to):
-                return self._again(request, *found)
+                return self._again(request, hashed, pointer, *found)
             # One read decides both: a second might find what was not there for the first, and replace it.
             if found is None and self._clock() - pointer.since < BEGINNING:
                 raise VerificationBegun("Another request begins a verification of it now.", retry_after=1)
@@ -210,12 +214,21 @@ class Verifications:
         return owner.user_id if owner is not None else nobody(hashed)
 
     def _again(
-        self, request: VerificationRequest, challenge: Challenge, subject: Subject
+        self,
+        request: VerificationRequest,
+        hashed: str,
+        pointer: Pointer,
+        challenge: Challenge,
+        subject: Subject,
     ) -> tuple[Challenge, Subject]:
         try:
             return self._change.ask(request.application, challenge.id, request.channel)
-        except (ResendTooSoon, SendsExhausted, NothingToResend):
+        except (ResendTooSoon, SendsExhausted, NothingToResend) as error:
             if challenge.channel is not None and not TRAITS[challenge.channel].delivered:
+                return challenge, subject
+            same = isinstance(error, ResendTooSoon) and challenge.channel == request.channel
+            left = same and challenge.sends + pointer.repeats < self._sends
+            if left and self._pointers.count_repeat(hashed, pointer, self._ttl):
                 return challenge, subject
             raise
 
