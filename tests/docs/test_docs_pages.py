@@ -126,6 +126,16 @@ def test_tables_are_read_on_a_phone_without_moving_them(contexts, stack):
     assert page.locator("td[data-label=meaning]").count() > 10
 
 
+def test_the_way_around_is_beside_a_page_and_out_of_the_way_on_a_phone(contexts, stack):
+    for window, beside in ((DESKTOP, True), (PHONE, False)):
+        page = contexts(**window).new_page()
+        for path in ("/docs", "/docs/faq"):
+            page.goto(stack.url + path)
+            assert page.locator(".chapters a").first.is_visible() is beside
+            assert page.locator(".chapters summary").is_visible() is not beside
+            assert page.locator("h1").bounding_box()["y"] < 300
+
+
 def test_code_is_copied_with_a_click(contexts, stack):
     page = contexts(**DESKTOP, permissions=["clipboard-read", "clipboard-write"]).new_page()
     page.goto(f"{stack.url}/docs/enrol")
