@@ -385,6 +385,7 @@ def build(core: Core) -> Services:
             clock=core.clock,
             random_bytes=core.random_bytes,
             ttl=settings.challenge_ttl * 1000,
+            sends=limits.sends,
         ),
         change=change,
         enroll=core.enroll,

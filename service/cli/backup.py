@@ -9,6 +9,7 @@ from service.cli.output import as_json, core, fail, operator, settings
 from service.domain.errors import BackupUnusable, KeyUnusable
 from service.runtime.progress import progress, upgrading
 from service.store.backup import is_backup, read, write
+from service.store.migrations.m0002_owners import run as note_owners
 from service.store.schema import Schema
 from service.store.snapshot import Kept, Snapshot
 
@@ -66,6 +67,9 @@ def restore(file: str, dry_run: bool, replace: bool, json_output: bool) -> None:
                     source.seek(0)
                     _restore(snapshot, read(source, sealer), count)
                     upgrading(Schema(store).bring_up(sealer))
+                    # Values are of different moments: a user may be in the backup with a number that the
+                    # index of numbers did not have when it was read, and would not count as who has it, too.
+                    upgrading(note_owners(store, sealer))
         except OSError as error:
             fail(f"{file}: {error.strerror}")
         except (BackupUnusable, KeyUnusable) as error:

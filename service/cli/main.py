@@ -135,7 +135,7 @@ def users_reset(
 
 @users_app.command("unlock")
 def users_unlock(
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    user: Annotated[str, typer.Argument(help="The user's id; or a number or address that is nobody's.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
     application: Annotated[str, typer.Option(help="Whose user it is.")] = "default",
     as_json: Json = False,

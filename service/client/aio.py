@@ -109,8 +109,10 @@ class AsyncOtpFallback(Base):
             await self._sleep(step.seconds)
             return None
         try:
-            return replied(await self._http.request(**self._request(step)))
-        except httpx.TransportError as error:
+            async with asyncio.timeout(step.timeout):  # httpx bounds each wait, and many may trickle by
+                response = await self._http.request(**self._request(step))
+            return replied(response, response.content)
+        except (httpx.RequestError, TimeoutError) as error:
             return lost(error)
 
     async def close(self) -> None:

@@ -108,9 +108,11 @@ class OtpFallback(Base):
         if isinstance(step, Pause):
             self._sleep(step.seconds)
             return None
+        until = time.monotonic() + step.timeout
         try:
-            return replied(self._http.request(**self._request(step)))
-        except httpx.TransportError as error:
+            with self._http.stream(**self._request(step)) as response:
+                return replied(response, _body(response, until))
+        except (httpx.RequestError, TimeoutError) as error:
             return lost(error)
 
     def close(self) -> None:
@@ -124,3 +126,17 @@ class OtpFallback(Base):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _body(response: httpx.Response, until: float) -> bytes:
+    """The whole of it by then (monotonic, seconds): httpx bounds each wait, and many may trickle by.
+
+    Raises:
+        TimeoutError: it was not there by then.
+    """
+    parts = []
+    for part in response.iter_bytes():
+        parts.append(part)
+        if time.monotonic() > until:
+            raise TimeoutError
+    return b"".join(parts)

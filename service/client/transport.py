@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -40,7 +41,13 @@ class Base:
             clock: seconds, monotonic.
             now: seconds since the epoch.
             chance: uniform in [0, 1), to spread tries.
+
+        Raises:
+            ValueError: the address is none of HTTP, or has a user and a password in it, which would be shown.
         """
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError("base_url: expected http(s)://host, without a user and a password")
         self._base_url = base_url.rstrip("/")
         self._headers = {
             "authorization": f"Bearer {api_key}",
@@ -108,15 +115,12 @@ class Held(Handle):
         return (*self._client.given, self)
 
 
-def replied(response: httpx.Response) -> Reply:
+def replied(response: httpx.Response, body: bytes) -> Reply:
     """An answer."""
-    return Reply(
-        response.status_code,
-        {name.lower(): value for name, value in response.headers.items()},
-        response.content,
-    )
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, body)
 
 
-def lost(error: httpx.TransportError) -> Lost:
+def lost(error: httpx.RequestError | TimeoutError) -> Lost:
     """No answer: which kind of trouble it was. Its words may quote addresses, so they are left out."""
     return Lost(type(error).__name__)

@@ -90,3 +90,8 @@ class Email:
 
     def __repr__(self) -> str:
         return f"Email({self.masked()})"
+
+
+def contact(text: str, field: str) -> Phone | Email:
+    """A number or an address, by how it looks. Raises `InvalidInput`."""
+    return Email.parse(text, field) if "@" in text else Phone.parse(text, field)

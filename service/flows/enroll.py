@@ -297,6 +297,23 @@ def factor_id_of(enrollment_id: str) -> str:
     return enrollment_id.replace("en_", "fa_", 1)
 
 
+def was_believed(factor: TotpFactor, code: str) -> bool:
+    """Whether a code is the one that an app was believed by last: used up, so it is nobody's secret."""
+    numeric = normalise_numeric(code)
+    if numeric is None or factor.last_step == 0:
+        return False
+    then = factor.last_step * factor.period * 1000
+    step = matching_step(
+        factor.secret,
+        numeric,
+        then,
+        algorithm=factor.algorithm,
+        digits=factor.digits,
+        period=factor.period,
+    )
+    return step == factor.last_step
+
+
 def _event(kind: str, user: User, at: int, **data: object) -> Event:
     return Event(kind, at, {"application": user.application, "user": user.key, **data})
 

@@ -53,6 +53,7 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.merge_slashes = False  # a user id may hold two
     app.url_map.strict_slashes = False
+    app.url_map.converters["anything"] = twilio.Anything
     app.extensions["otp"] = services
     problems.register(app)
     app.extensions["otp-headers"] = headers.defaults(services.core.settings.public_url)

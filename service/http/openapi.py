@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 import service
 from service.domain.api_keys import Scope
-from service.http import challenges, codes, enrollments, ops, outgoing, proofs, users, webhooks
+from service.http import challenges, codes, enrollments, ops, outgoing, proofs, rate_limits, users, webhooks
 from service.http.endpoint import OPERATIONS, Operation
 from service.http.examples import examples_of
 from service.http.problems import CONTENT_TYPE
@@ -36,7 +36,10 @@ and send what the user typed to `verify`; when a channel fails, the challenge ha
 and says why.
 
 Requests and answers are JSON. Errors are `application/problem+json` (RFC 9457) with a stable `code`. Times
-are RFC 3339 in UTC. Every answer has an `X-Request-Id`, which the logs know."""
+are RFC 3339 in UTC. Every answer has an `X-Request-Id`, which the logs know.
+
+Below `/v2` stands Twilio Verify's API, for logins that use it today: Verifications, VerificationCheck, and of
+TOTP factors Entities, Factors and Challenges. Twilio's own description is the one of it."""
 _SHARED = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -66,19 +69,6 @@ _HOOK_ERRORS = (
     *("bad_request", "malformed_body", "signature_invalid", "body_too_large", "invalid_request"),
     *("internal_error", "store_unavailable"),
 )
-_LIMIT_HEADERS = {
-    "Retry-After": ("Seconds until it makes sense to try again", "integer", 30),
-    "RateLimit-Policy": (
-        "The limits that apply, with quota and window in seconds (draft-ietf-httpapi-ratelimit-headers)",
-        "string",
-        '"address";q=300;w=600',
-    ),
-    "RateLimit": (
-        "What is left of each, and seconds until all of it is there again",
-        "string",
-        '"address";r=299;t=2',
-    ),
-}
 
 
 @cache
@@ -105,6 +95,7 @@ def describe() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        _link(paths[operation.path][operation.method.lower()], operation)
     paths |= _public_paths()
     return {
         "openapi": "3.1.0",
@@ -151,7 +142,7 @@ def describe() -> dict[str, Any]:
             },
             "headers": {
                 name: {"description": text, "schema": {"type": kind}, "example": example}
-                for name, (text, kind, example) in _LIMIT_HEADERS.items()
+                for name, (text, kind, example) in rate_limits.DESCRIBED.items()
             },
             "examples": {
                 name: _problem_example(entry)
@@ -204,10 +195,23 @@ def _operation(operation: Operation) -> dict[str, Any]:
         responses[str(status)] = _problem(status, errors[status])
     if 429 in errors:
         for code in ("429", *map(str, operation.answers)):
-            names = [name for name in _LIMIT_HEADERS if code == "429" or name != "Retry-After"]
+            names = [name for name in rate_limits.DESCRIBED if code == "429" or name != "Retry-After"]
             responses[code]["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     described["responses"] = responses
     return described
+
+
+def _link(described: dict[str, Any], operation: Operation) -> None:
+    """Say what can be done with what was made: everything whose path goes on with its id."""
+    made = described["responses"].get("201") if operation.method == "POST" else None
+    below = f"{operation.path}/{{id}}"
+    links = {
+        other.name: {"operationId": other.name, "parameters": {"id": "$response.body#/id"}}
+        for other in OPERATIONS
+        if other.path == below or other.path.startswith(f"{below}/")
+    }
+    if made is not None and links:
+        made["links"] = links
 
 
 def _errors(operation: Operation) -> dict[int, list[str]]:

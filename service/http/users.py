@@ -126,7 +126,10 @@ def put_contacts(call: Call[ContactsRequest]) -> Answer:
     errors=("failure_not_found", "state_conflict"),
 )
 def unlock_user(call: Call[UnlockRequest]) -> Answer:
-    """Let a user begin anew after too many wrong codes."""
+    """Let a user begin anew after too many wrong codes.
+
+    In place of a user, a number or address that `/v2` verifies may be named; it is nobody's, and has no id.
+    """
     before = call.services.unlock(call.caller.application, call.path["user_id"], call.body.reason, who(call))
     return Answer({"failures": before.number})
 

@@ -104,7 +104,7 @@ def owners(contact_hash: str) -> str:
 
 
 def verification(contact_hash: str) -> str:
-    """The challenge that a number or address was last named for, and when that was begun (ms)."""
+    """The challenge that a number or address was last named for, when that was begun (ms), and repeats."""
     return f"otp:{{{contact_hash[:2]}}}:v:{contact_hash}"
 
 

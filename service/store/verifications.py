@@ -7,11 +7,15 @@ from service.store.redis import SCRIPTS, Store
 
 
 class Pointer(NamedTuple):
-    """The challenge that it leads to, since when (ms); and as it is kept, to be replaced."""
+    """The challenge that it leads to, since when (ms); and as it is kept, to be replaced.
+
+    `repeats`: how often it was asked for again too soon for another message.
+    """
 
     challenge_id: str
     since: int
     raw: str
+    repeats: int = 0
 
 
 class VerificationStore:
@@ -25,8 +29,8 @@ class VerificationStore:
         (raw,) = self._store.batch([("GET", keys.verification(hashed))])
         if raw is None:
             return None
-        challenge_id, _, since = raw.decode().partition(" ")
-        return Pointer(challenge_id, int(since), raw.decode())
+        challenge_id, since, *repeats = raw.decode().split(" ")
+        return Pointer(challenge_id, int(since), raw.decode(), *map(int, repeats))
 
     def claim(
         self, hashed: str, former: Pointer | None, challenge_id: str, now: int, ttl: int
@@ -35,6 +39,11 @@ class VerificationStore:
         raw = f"{challenge_id} {now}"
         done = self._point(hashed, former.raw if former else "", raw, ttl)
         return Pointer(challenge_id, now, raw) if done else None
+
+    def count_repeat(self, hashed: str, pointer: Pointer, ttl: int) -> bool:
+        """Note that it was asked for once more; whether nobody was faster. `ttl` in ms."""
+        raw = f"{pointer.challenge_id} {pointer.since} {pointer.repeats + 1}"
+        return self._point(hashed, pointer.raw, raw, ttl)
 
     def release(self, hashed: str, claimed: Pointer) -> None:
         """It was not begun."""

@@ -1,6 +1,10 @@
 """What is lost on the way is asked again, and done once."""
 
+import contextlib
+import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +108,59 @@ def test_nobody_there(connect):
     otp = connect(f"http://127.0.0.1:{free_port()}", timeout=1.0)
     with pytest.raises(NoAnswer, match="ConnectError"):
         otp.challenges.start("x")
+
+
+@contextlib.contextmanager
+def speaking(speak):
+    """Something on this machine that answers every connection so; its address."""
+
+    def serve():
+        with contextlib.suppress(OSError):  # of `accept`, once it is shut down
+            while True:
+                connection, _ = server.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    speak(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(serve)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def trickle(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def garble(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope")
+
+
+def test_an_answer_that_trickles_is_not_waited_for(connect):
+    """Each byte comes in time, and the whole never."""
+    with speaking(trickle) as url:
+        otp, began = connect(url, timeout=0.8, attempt=0.3), time.monotonic()
+        with pytest.raises(NoAnswer, match="TimeoutError"):
+            otp.ops.mode()
+        assert time.monotonic() - began < 4
+
+
+def test_an_answer_that_can_not_be_read(connect):
+    """Said to be compressed, and not: what a broken proxy does."""
+    with speaking(garble) as url, pytest.raises(NoAnswer, match="DecodingError"):
+        connect(url, timeout=0.3).ops.mode()
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "ftp://x", "https://user:secret@otp.example", "https://", ""]
+)
+def test_an_address_that_is_none_is_told_at_once(connect, url):
+    with pytest.raises(ValueError, match="base_url") as caught:
+        connect(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_something_else_answers(connect, stack):

@@ -25,6 +25,7 @@ def scene(stack, tmp_path):
     return {"KEY": json.loads(done.stdout)["id"], "BACKUP": str(tmp_path / "backup")}
 
 
+@pytest.mark.timeout(300)  # the README has many, each a process of its own
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: path.stem)
 def test_commands(path, stack, scene):
     assert run_commands(path, stack, **scene)

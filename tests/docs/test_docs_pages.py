@@ -11,7 +11,7 @@ from service.telemetry import metrics
 from service.web.docs import sequence
 from service.web.docs.markdown import article
 from tests.support.browser import DESKTOP, PHONE, check
-from tests.support.documents import blocks
+from tests.support.documents import NOT_RUN, blocks
 from tests.support.stack import ROOT
 
 CONTENT = ROOT / "service" / "web" / "docs" / "content"
@@ -114,6 +114,28 @@ def test_everybody_can_read_every_page(contexts, stack, book, part):
             check(page, path)
 
 
+def test_tables_are_read_on_a_phone_without_moving_them(contexts, stack):
+    page = contexts(**PHONE).new_page()
+    for path in ("errors", "settings", "metrics", "comparison", "api-challenges"):
+        page.goto(f"{stack.url}/docs/{path}")
+        assert page.locator("table td").first.is_visible()
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.parentNode.clientWidth).length"
+        )
+        assert hidden == 0, path
+    assert page.locator("td[data-label=meaning]").count() > 10
+
+
+def test_the_way_around_is_beside_a_page_and_out_of_the_way_on_a_phone(contexts, stack):
+    for window, beside in ((DESKTOP, True), (PHONE, False)):
+        page = contexts(**window).new_page()
+        for path in ("/docs", "/docs/faq"):
+            page.goto(stack.url + path)
+            assert page.locator(".chapters a").first.is_visible() is beside
+            assert page.locator(".chapters summary").is_visible() is not beside
+            assert page.locator("h1").bounding_box()["y"] < 300
+
+
 def test_code_is_copied_with_a_click(contexts, stack):
     page = contexts(**DESKTOP, permissions=["clipboard-read", "clipboard-write"]).new_page()
     page.goto(f"{stack.url}/docs/enrol")
@@ -164,9 +186,10 @@ def test_programs_that_are_shown_are_those_that_are_run():
         (path.name, block)
         for path in CONTENT.glob("*.md")
         for block in blocks(path)
-        if len(block.info) == 2 and block.info[1].startswith("deploy/")
+        if len(block.info) == 2 and block.info[1] != NOT_RUN
     ]
-    assert {block.info[1].split("/")[2] for _, block in shown} == {"flask", "django", "express"}
+    examples = {block.info[1].split("/")[2] for _, block in shown if block.info[1] != "README.md"}
+    assert examples == {"flask", "django", "express"}
     for name, block in shown:
         assert block.text in (ROOT / block.info[1]).read_text(), (
             f"{name} shows what is not in {block.info[1]}"

@@ -168,5 +168,10 @@ def test_a_public_url_that_leads_elsewhere(stack, env, doctor, website):
     assert doctor({**env, "OTP_PUBLIC_URL": website("Welcome")})["public_url"].level == "fail"
     assert doctor({**env, "OTP_PUBLIC_URL": f"http://127.0.0.1:{free_port()}"})["public_url"].level == "fail"
     assert requests.get(f"{stack.url}/healthz", timeout=5).json() == {"status": "ok"}
-    assert doctor({**env, "OTP_PUBLIC_URL": stack.url})["public_url"].level == "warn"  # no TLS
-    assert doctor(env)["public_url"].level == "skip"
+    found = doctor({**env, "OTP_PUBLIC_URL": stack.url})
+    assert found["public_url"].level == "warn"  # no TLS
+    assert found["public_url.twilio_api"].level == "ok"
+    found = doctor({**env, "OTP_PUBLIC_URL": website('{"status": "ok"}')})
+    assert found["public_url.twilio_api"].level == "warn"
+    found = doctor(env)
+    assert (found["public_url"].level, found["public_url.twilio_api"].level) == ("skip", "skip")

@@ -7,19 +7,21 @@ import sys
 import pytest
 import requests
 
-from tests.support.node import installed
 from tests.support.stack import ROOT
+from tests.support.tools import npm_packages
 
 EXAMPLES = ROOT / "deploy" / "examples"
 PHONE_OF_ALICE, MAIL_OF_ALICE = "+14155550123", "alice@example.com"
 
 
 @pytest.fixture(params=["django", "express"])
-def shop(request, began):
+def shop(request, began, tmp_path):
     if request.param == "django":
         login = EXAMPLES / "django" / "login.py"
         return began(login.parent, [sys.executable, str(login), "{port}"])
-    folder = installed(EXAMPLES / "express")
+    folder = tmp_path / "express"  # modules are looked for beside the program
+    shutil.copytree(EXAMPLES / "express", folder, ignore=shutil.ignore_patterns("node_modules"))
+    (folder / "node_modules").symlink_to(npm_packages(folder))
     return began(folder, [str(shutil.which("node")), str(folder / "login.js"), "{port}"])
 
 

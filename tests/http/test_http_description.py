@@ -114,6 +114,32 @@ def test_answers_are_as_described(case, stack):
     case.validate_response(response, checks=checks_of(case.operation.path, case.method, response.status_code))
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/challenges", {"user_id": "linked", "phone": "+14155550178"}),
+        ("/v1/enrollments", {"user_id": "linked"}),
+        ("/v1/ops/webhooks", {"url": "https://127.0.0.1/hook"}),
+    ],
+)
+def test_links_lead_from_what_is_made_to_all_that_can_be_done_with_it(stack, path, body):
+    paths = openapi.describe()["paths"]
+    below = {
+        operation["operationId"]: (method.upper(), template)
+        for template, item in paths.items()
+        if template.startswith(f"{path}/{{id}}")
+        for method, operation in item.items()
+    }
+    links = paths[path]["post"]["responses"]["201"]["links"]
+    assert {link["operationId"] for link in links.values()} == below.keys()
+    for link in links.values():
+        assert link["parameters"] == {"id": "$response.body#/id"}
+        made = stack.api("POST", path, body).json()
+        method, template = below[link["operationId"]]
+        answer = stack.api(method, template.format(id=made["id"]), None if method == "GET" else {})
+        assert answer.status_code in (200, 202, 204, 409, 422, 429), (template, answer.text)
+
+
 def test_a_whole_login_is_as_described(stack):
     """What random requests do not reach: answers of a challenge that is going on."""
     api = stack.api

@@ -11,8 +11,8 @@ from service.domain.events import TOLD, told
 from service.http import codes
 from service.http.examples import _all
 from service.http.openapi import OPERATIONS
-from tests.support.node import installed
 from tests.support.stack import ROOT, running
+from tests.support.tools import npm_packages
 
 MODELS = {
     model.__name__: model
@@ -23,31 +23,27 @@ MODELS = {
 DESCRIBED = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
 
-def test_spectral_finds_nothing():
-    tools = installed(ROOT / "tests" / "node")
-    done = subprocess.run(
-        [
-            *("node_modules/.bin/spectral", "lint", "--fail-severity", "hint", "--ruleset", ".spectral.yaml"),
-            str(ROOT / "openapi.yaml"),
-        ],
-        cwd=tools, capture_output=True, text=True, timeout=100, check=False,
+def linted(description):
+    """What Spectral has to say of a description."""
+    folder = ROOT / "tests" / "node"
+    spectral = npm_packages(folder) / ".bin" / "spectral"
+    return subprocess.run(
+        [str(spectral), "lint", "--fail-severity", "hint", "--ruleset", ".spectral.yaml", str(description)],
+        cwd=folder, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
+
+
+def test_spectral_finds_nothing():
+    done = linted(ROOT / "openapi.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_description_that_is_wrong_is_found(tmp_path):
-    tools = installed(ROOT / "tests" / "node")
     wrong = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     body = wrong["paths"]["/v1/challenges"]["post"]["requestBody"]["content"]["application/json"]
     body["examples"]["login"]["value"]["user_id"] = 7
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
-    done = subprocess.run(
-        [
-            *("node_modules/.bin/spectral", "lint", "--fail-severity", "hint", "--ruleset", ".spectral.yaml"),
-            str(tmp_path / "wrong.yaml"),
-        ],
-        cwd=tools, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+    done = linted(tmp_path / "wrong.yaml")
     assert done.returncode != 0
     assert "user_id" in done.stdout
 

@@ -49,7 +49,9 @@ def run_commands(path: Path, stack: Stack, **given: str) -> list[str]:
         )  # fmt: skip
         assert done.returncode == 0, f"{path.name}: {block.text}\n{done.stdout}{done.stderr}"
         told = _json(done.stdout)
-        assert not {"code", "request_id"} <= told.keys(), f"{path.name}: {block.text}\n{done.stdout}"
+        assert not any({"code", mark} <= told.keys() for mark in ("request_id", "more_info")), (
+            f"{path.name}: {block.text}\n{done.stdout}"
+        )
         if str(told.get("id", "")).startswith("ch_"):
             env["CHALLENGE_ID"] = told["id"]
         said.append(done.stdout)

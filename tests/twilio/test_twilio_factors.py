@@ -1,5 +1,6 @@
 """Authenticator apps enrolled and asked for as Twilio's TOTP factors, by its SDK."""
 
+import json
 import re
 import time
 
@@ -7,6 +8,8 @@ import pyotp
 import pytest
 import requests
 
+from service.http.twilio.sids import challenge_id
+from service.store import keys
 from tests.support.stack import ACCOUNT, API_KEY, SERVICE
 from tests.twilio.conftest import refusal
 
@@ -110,7 +113,8 @@ def test_another_users_factor_is_not_there(verify):
         assert refusal(challenge, verify, "fa-eva", sid, "000000").code == 20404
     asked = challenge(verify, "fa-dan", new.sid, "000000")
     assert refusal(verify.entities("fa-eva").challenges(asked.sid).fetch).code == 20404
-    assert refusal(challenge, verify, "fa-dan", pending.sid, "000000").code == 60200  # not verified
+    unverified = refusal(challenge, verify, "fa-dan", pending.sid, "000000")
+    assert (unverified.status, unverified.code) == (403, 60318)
 
 
 def test_an_entity(verify, api):
@@ -120,6 +124,45 @@ def test_an_entity(verify, api):
     assert verify.entities("fa-fred").delete()
     assert refusal(verify.entities("fa-fred").fetch).code == 20404
     assert api("GET", "/v1/users/fa-fred/factors").json()["factors"] == []
+
+
+@pytest.mark.parametrize("identity", ["a\tb", "a/b", "x" * 257])
+def test_an_identity_that_no_path_leads_to(verify, identity):
+    fault = refusal(verify.entities.create, identity=identity)
+    assert (fault.status, fault.code) == (400, 60200)
+    assert "`Identity`" in fault.msg
+
+
+def test_addresses_in_answers_lead_somewhere(verify, stack):
+    made = verify.entities.create(identity="fa hal@example.com?#é")
+    for url in (made.url, made.links["factors"]):
+        assert requests.get(url, auth=(ACCOUNT, API_KEY), timeout=5).status_code == 200
+
+
+def test_what_is_verified_says_so_of_its_own_code_only(verify, api):
+    """Else whatever a user types would be answered by "verified"."""
+    new = created(verify, "fa-ida")
+    app, one = pyotp.parse_uri(new.binding["uri"]), verify.entities("fa-ida").factors(new.sid)
+    code = app.at(time.time() - 30)
+    for _ in range(2):  # the first answer may have been lost
+        assert one.update(auth_payload=code).status == "verified"
+    for wrong in ("000000", "nonsense", app.now()):
+        fault = refusal(one.update, auth_payload=wrong, friendly_name="mine now")
+        assert (fault.status, fault.code) == (403, 60311)
+    assert one.fetch().friendly_name == "phone"
+    assert challenge(verify, "fa-ida", new.sid, app.now()).status == "approved"  # it was not used up
+
+
+def test_a_challenge_that_has_expired(verify, stack):
+    new, app = verified(verify, "fa-jan")
+    asked = challenge(verify, "fa-jan", new.sid, "000000")
+    name = keys.challenge(challenge_id(asked.sid))
+    record = json.loads(stack.redis().get(name))
+    stack.redis().set(name, json.dumps({**record, "ex": record["at"]}), keepttl=True)
+    one = verify.entities("fa-jan").challenges(asked.sid)
+    fault = refusal(one.update, auth_payload=app.now())
+    assert (fault.status, fault.code) == (403, 60323)
+    assert one.fetch().status == "expired"
 
 
 def test_guesses_are_limited(verify):

@@ -1,4 +1,4 @@
-"""The same by Twilio's Node SDK, and the README's words on how to come over, tried as they stand there."""
+"""The same by Twilio's Node SDK, and the words on how to come over, tried as they stand in each text."""
 
 import json
 import os
@@ -13,7 +13,10 @@ from tests.support.stack import ACCOUNT, API_KEY, ROOT, SERVICE
 from tests.support.tools import npm_packages
 
 NODE = ROOT / "tests" / "twilio" / "node"
-README = (ROOT / "README.md").read_text("utf-8")
+TEXTS = {
+    "README": (ROOT / "README.md").read_text("utf-8").partition("### Coming from Twilio Verify")[2],
+    "guide": (ROOT / "service" / "web" / "docs" / "content" / "twilio.md").read_text("utf-8"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,22 +89,23 @@ def test_an_app_as_a_factor(application, api):
     assert asked["status"] == "approved"
 
 
-def snippet(language):
-    section = README.partition("### Coming from Twilio Verify")[2]
-    return re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1]
+def snippet(text, language):
+    return re.search(rf"```{language}\n(.*?)```", TEXTS[text], re.DOTALL)[1]
 
 
-def test_what_the_readme_says_of_python(stack, api, monkeypatch):
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_said_of_python(stack, api, monkeypatch, text):
     for name, value in (("OTP_URL", stack.url), ("OTP_API_KEY", API_KEY), ("TWILIO_ACCOUNT_SID", ACCOUNT)):
         monkeypatch.setenv(name, value)
     scope = {}
-    exec(snippet("python"), scope)
+    exec(snippet(text, "python"), scope)
     sent = scope["client"].verify.v2.services(SERVICE).verifications.create(to="+14155551004", channel="sms")
     assert sent.status == "pending"
 
 
-def test_what_the_readme_says_of_node(api, env):
-    program = snippet("js") + (
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_said_of_node(api, env, text):
+    program = snippet(text, "js") + (
         "client.verify.v2.services(process.env.TWILIO_VERIFY_SERVICE_SID)"
         ".verifications.create({to: '+14155551005', channel: 'sms'}).then((sent) => console.log(sent.status))"
     )

@@ -603,7 +603,7 @@ export interface paths {
         put?: never;
         /**
          * Let a user begin anew after too many wrong codes
-         * @description Needs the scope `ops`.
+         * @description In place of a user, a number or address that `/v2` verifies may be named; it is nobody's, and has no id. Needs the scope `ops`.
          */
         post: operations["unlock_user"];
         delete?: never;

@@ -4,10 +4,20 @@ Source: https://www.twilio.com/docs/verify/api and Twilio's OpenAPI description 
 describes it, so `openapi.yaml` does not.
 """
 
+from werkzeug.routing import BaseConverter
+
 from service.http.twilio.entities import api as entities
 from service.http.twilio.verifications import api as verifications
 
-PAGES = (verifications, entities)
-PREFIX = "/v2/"
 
-__all__ = ["PAGES", "PREFIX"]
+class Anything(BaseConverter):
+    """The rest of a path, newlines included, which Werkzeug's own `path` leaves to somebody else."""
+
+    regex = "(?s:.+)"
+    part_isolating = False
+    weight = 300  # tried last
+
+
+PAGES = (verifications, entities)
+
+__all__ = ["PAGES", "Anything"]

@@ -15,7 +15,7 @@ from service.domain.api_keys import ApiKey, Scope
 from service.domain.errors import FieldFault, InvalidInput, NotFound, ScopeMissing, Unauthenticated
 from service.domain.text import is_user_id
 from service.edge import public_url
-from service.http.twilio.sids import is_account, is_sid
+from service.http.twilio.sids import is_account, is_key, is_sid
 
 MOST_CREDENTIALS = 1024  # characters
 
@@ -92,11 +92,12 @@ def endpoint(
 def _authenticate(services: Services) -> tuple[ApiKey, str]:
     """The API key that is the password, and the account's SID that answers name.
 
-    The user name is an account's SID (whichever the SDK was given: it opens nothing), or the key's own id.
+    The user name is the SID of an account or of a key of Twilio's (whichever the SDK was given: it opens
+    nothing), or this key's own id.
     """
     name, password = _credentials()
     caller = services.api_keys.find(password) if password else None
-    if caller is None or not (is_account(name) or name == caller.id):
+    if caller is None or not (is_account(name) or is_key(name) or name == caller.id):
         raise Unauthenticated("This API key is unknown or was revoked.")
     g.key_id = caller.id
     own = services.core.settings.twilio_account_sid

@@ -5,20 +5,23 @@ pending enrolment. The SIDs are theirs, so nothing is kept for Twilio's sake.
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, request
 
 from service.domain.api_keys import Scope
 from service.domain.challenge import Challenge
 from service.domain.channels import Channel
-from service.domain.errors import EnrollmentEnded, FieldFault, InvalidInput, NotFound
+from service.domain.errors import ChallengeEnded, EnrollmentEnded, FieldFault, InvalidInput, NotFound
 from service.domain.importing import ALGORITHMS, ALL_DIGITS, PERIODS, secret_of
+from service.domain.text import is_user_id
 from service.domain.totp import provisioning_uri
 from service.domain.user import TotpFactor, User
-from service.flows.enroll import LIFE, TotpForm
+from service.flows.enroll import LIFE, TotpForm, was_believed
 from service.flows.start import StartRequest
 from service.http.twilio import problems, render, sids
 from service.http.twilio.endpoint import Call, endpoint
+from service.http.twilio.problems import Refusal
 from service.store import keys
 from service.store.enrollments import PendingEnrollment
 
@@ -35,6 +38,8 @@ problems.register(api)
 def create_entity(call: Call) -> dict[str, Any]:
     """Make a user known."""
     identity = call.required("Identity")
+    if not is_user_id(identity) or "/" in identity:  # no path would lead to it
+        raise InvalidInput(FieldFault("Identity", "expected printable characters without a slash"))
     user = call.services.enroll.set_contacts(call.application, identity)
     return _entity(call, user)
 
@@ -78,8 +83,8 @@ def create_factor(call: Call) -> dict[str, Any]:
 def list_factors(call: Call) -> dict[str, Any]:
     """List the apps that were verified."""
     user = call.services.enroll.user(call.application, call.path["identity"])
-    path = f"/Entities/{user.user_id}/Factors"
-    return render.page(call, "factors", path, [_factor(call, factor) for factor in user.totp])
+    factors = [_factor(call, factor) for factor in user.totp]
+    return render.page("factors", f"{_url(call, user.user_id)}/Factors", factors)
 
 
 @endpoint(api, "GET", FACTOR, scope=Scope.ENROLLMENTS)
@@ -90,11 +95,17 @@ def fetch_factor(call: Call) -> dict[str, Any]:
 
 @endpoint(api, "POST", FACTOR, scope=Scope.ENROLLMENTS)
 def update_factor(call: Call) -> dict[str, Any]:
-    """Verify an app by a code (`AuthPayload`); a wrong one leaves it unverified. Or rename it."""
+    """Verify an app by a code (`AuthPayload`); a wrong one leaves it unverified. Or rename it.
+
+    One that is verified says so only to who sends the same code again, whose answer was lost: else "verified"
+    would be the answer to whatever a user types.
+    """
     found, code = _found(call, call.path["sid"]), call.given("AuthPayload", longest=64)
     name = call.given("FriendlyName", longest=64)
     if any(field.startswith("Config.") for field in request.form):
         raise InvalidInput(FieldFault("Config", "can't be changed"))
+    if code is not None and isinstance(found, TotpFactor) and not was_believed(found, code):
+        raise Refusal(problems.VERIFICATION_FAILED)
     if name is not None and isinstance(found, TotpFactor):
         call.services.enroll.rename(call.application, call.path["identity"], found.id, name)
     if code is not None and isinstance(found, PendingEnrollment):
@@ -124,7 +135,7 @@ def create_challenge(call: Call) -> dict[str, Any]:
     """Ask for a code of an app, and check the one that came with it."""
     sid = call.required("FactorSid")
     if not isinstance(_found(call, sid), TotpFactor):
-        raise InvalidInput(FieldFault("FactorSid", "not verified"))
+        raise Refusal(problems.UNVERIFIED)
     started = call.services.start(
         StartRequest(
             application=call.application,
@@ -219,11 +230,20 @@ def _answered(call: Call, challenge: Challenge) -> Challenge:
     code = call.given("AuthPayload", longest=64)
     if code is None:
         return challenge
-    return call.services.verify(call.application, challenge.id, code, Channel.TOTP).challenge
+    try:
+        return call.services.verify(call.application, challenge.id, code, Channel.TOTP).challenge
+    except ChallengeEnded as error:
+        if error.status == "expired":
+            raise Refusal(problems.EXPIRED) from None
+        raise
+
+
+def _url(call: Call, identity: str) -> str:
+    return f"{call.url}/Entities/{quote(identity, safe='')}"
 
 
 def _entity(call: Call, user: User) -> dict[str, Any]:
-    url = f"{call.url}/Entities/{user.user_id}"
+    url = _url(call, user.user_id)
     made = min((factor.created_at for factor in user.totp), default=call.services.core.clock())
     links = ("factors", "challenges", "new_factors")
     return {
@@ -262,7 +282,7 @@ def _factor(call: Call, factor: TotpFactor | PendingEnrollment) -> dict[str, Any
         },
         "options": None,
         "metadata": None,
-        "url": f"{call.url}/Entities/{user.user_id}/Factors/{sid}",
+        "url": f"{_url(call, user.user_id)}/Factors/{sid}",
     }
 
 
@@ -270,7 +290,7 @@ def _challenge(call: Call, challenge: Challenge) -> dict[str, Any]:
     subject = call.services.challenges.open(challenge)
     user_key, sid = challenge.user, sids.of_id("YC", challenge.id)
     status = render.status_of(challenge, call.services.core.clock())
-    url = f"{call.url}/Entities/{subject.user_id}/Challenges/{sid}"
+    url = f"{_url(call, subject.user_id)}/Challenges/{sid}"
     responded = challenge.ended_at if status == "approved" else 0
     return {
         "sid": sid,

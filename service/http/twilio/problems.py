@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.domain import errors
 from service.domain.errors import OtpError
@@ -34,6 +34,19 @@ CONCURRENT = Fault(429, 60212, "Too many concurrent requests for phone number")
 TOO_MANY = Fault(429, 20429, "Too Many Requests")
 UNAVAILABLE = Fault(503, 20503, "Service Unavailable")
 INTERNAL = Fault(500, 20500, "Internal Server Error")
+TOO_LARGE = Fault(413, INVALID.code, "Request Entity Too Large")
+VERIFICATION_FAILED = Fault(403, 60311, "Factor verification failed")
+UNVERIFIED = Fault(403, 60318, "Factor is unverified")
+EXPIRED = Fault(403, 60323, "Challenge expired")
+
+
+class Refusal(Exception):
+    """What Twilio refuses in a way of its own."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
 
 FAULTS: Mapping[type[OtpError], Fault] = {
     errors.InvalidInput: INVALID,
@@ -82,10 +95,18 @@ def register(blueprint: Blueprint) -> None:
     def _domain(error: OtpError) -> Response:
         return of_error(error)
 
+    @blueprint.errorhandler(Refusal)
+    def _refused(error: Refusal) -> Response:
+        return fault(error.fault)
+
+    @blueprint.errorhandler(RequestEntityTooLarge)  # by name: the application has a handler of its own
+    def _too_large(_error: RequestEntityTooLarge) -> Response:
+        return fault(TOO_LARGE)
+
     @blueprint.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
-        return fault(Fault(status, INVALID.code if status == 413 else 20000 + status, error.name))
+        return fault(Fault(status, 20000 + status, error.name))
 
     @blueprint.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:

@@ -53,9 +53,9 @@ def updated_at(challenge: Challenge) -> int:
     return max(challenge.created_at, challenge.ended_at, *moved, *sent)
 
 
-def page(call: Call, key: str, path: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+def page(key: str, url: str, items: list[dict[str, Any]]) -> dict[str, Any]:
     """A list that fits on one page."""
-    url = f"{call.url}{path}?PageSize=50&Page=0"
+    url = f"{url}?PageSize=50&Page=0"
     meta = {"page": 0, "page_size": 50, "first_page_url": url, "previous_page_url": None, "url": url}
     return {key: items, "meta": {**meta, "next_page_url": None, "key": key}}
 

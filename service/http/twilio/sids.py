@@ -7,6 +7,7 @@ from service.store import keys
 
 _SID = re.compile(r"(?:VA|VE|VL|YC|YE|YF)[0-9a-f]{32}")
 _ACCOUNT = re.compile(r"AC[0-9a-fA-F]{32}")
+_KEY = re.compile(r"SK[0-9a-fA-F]{32}")
 
 
 def is_sid(text: str, prefix: str) -> bool:
@@ -17,6 +18,11 @@ def is_sid(text: str, prefix: str) -> bool:
 def is_account(text: str) -> bool:
     """Whether a text is an account's SID."""
     return _ACCOUNT.fullmatch(text) is not None
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is the SID of an API key of Twilio's."""
+    return _KEY.fullmatch(text) is not None
 
 
 def of_id(prefix: str, id_: str) -> str:

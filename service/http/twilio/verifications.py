@@ -7,7 +7,7 @@ from flask import Blueprint
 
 from service.domain.api_keys import Scope
 from service.domain.channels import Channel
-from service.domain.contacts import Email, Phone
+from service.domain.contacts import Email, Phone, contact
 from service.domain.errors import FieldFault, InvalidInput, NotFound
 from service.flows.verifications import VerificationRequest
 from service.http.twilio import problems, render, sids
@@ -19,6 +19,8 @@ CHANNELS = {
     "call": Channel.VOICE,
     "whatsapp": Channel.WHATSAPP,
     "email": Channel.EMAIL,
+    "auto": Channel.SMS,  # "the best one", of Twilio's choice; here, where the plan begins
+    "rcs": Channel.SMS,  # which Twilio itself sends to phones that have no RCS
 }
 # What would have to be honoured for the login to be what its caller believes, and is not.
 UNSUPPORTED = ("CustomCode", "Amount", "Payee")
@@ -43,7 +45,7 @@ def send_verification(call: Call) -> dict[str, Any]:
     locale = call.given("Locale", longest=32)
     request = VerificationRequest(
         application=call.application,
-        to=Email.parse(to, "To") if channel is Channel.EMAIL else _phone(to),
+        to=Email.parse(to, "To") if channel is Channel.EMAIL else Phone.parse(to, "To"),
         channel=channel,
         locale=negotiate([locale] if locale else []),
         client_ip=_address(call.given("DeviceIp", longest=64)),
@@ -73,10 +75,11 @@ def check_verification(call: Call) -> dict[str, Any]:
     """Check a code; of whichever channel, wrong ones are no error."""
     code = call.required("Code", longest=LONGEST_CODE)
     sid, to = call.given("VerificationSid"), call.given("To")
-    if sid is None and to is None:
+    named = contact(to, "To") if to is not None else None
+    key = _key(sid) if sid is not None else named
+    if key is None:
         raise InvalidInput(FieldFault("To", "missing"))
-    key = _key(sid) if sid is not None else _contact(to or "")
-    verdict, subject = call.services.verifications.check(call.application, key, code)
+    verdict, subject = call.services.verifications.check(call.application, key, code, to=named)
     return render.check(call, verdict.challenge, subject)
 
 
@@ -85,17 +88,9 @@ def _key(text: str) -> str | Phone | Email:
     if sids.is_sid(text, "VE"):
         return sids.challenge_id(text)
     try:
-        return _contact(text)
+        return contact(text, "To")
     except InvalidInput:
         raise NotFound("verification") from None
-
-
-def _contact(text: str) -> Phone | Email:
-    return Email.parse(text, "To") if "@" in text else _phone(text)
-
-
-def _phone(text: str) -> Phone:
-    return Phone.parse(text, "To")
 
 
 def _address(text: str | None) -> str | None:
@@ -108,7 +103,7 @@ def _address(text: str | None) -> str | None:
 
 
 @api.route("/v2/", defaults={"rest": ""})
-@api.route("/v2/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@api.route("/v2/<anything:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def unknown(rest: str) -> Any:
     """What Twilio has, and this has not."""
     raise NotFound("resource")

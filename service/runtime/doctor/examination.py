@@ -39,6 +39,7 @@ CHECKS = (  # those that others need stand before them
     Check("open_files", machine.open_files),
     Check("web", running.web),
     Check("public_url", running.public_url),
+    Check("public_url.twilio_api", running.twilio_api, needs=("public_url",)),
     Check("redis", redis.reachable),
     Check("redis.server", redis.kind, needs=("redis",)),
     Check("redis.role", redis.role, needs=("redis.server",)),

@@ -18,6 +18,7 @@ from service.store.queues import QueueStore
 from service.store.schema import Schema
 
 BEHIND, FAR_BEHIND = 5, 60  # seconds
+NO_PASSWORD = 20003  # Twilio's code for it
 
 
 def web(site: Site) -> Finding:
@@ -59,6 +60,22 @@ def public_url(site: Site) -> Finding:
     if not url.startswith("https://"):
         return warn(f"{url} answers, without TLS", "put a proxy with TLS before it, and set OTP_PUBLIC_URL")
     return ok(f"{url} answers")
+
+
+def twilio_api(site: Site) -> Finding:
+    """Whether Twilio's API is reached there, too, and asks for the password that its SDKs send."""
+    sids = f"/v2/Services/VA{'0' * 32}/Verifications/VE{'0' * 32}"
+    answer = requests.get(f"{site.settings.public_url}{sids}", timeout=PATIENCE)
+    try:
+        code = answer.json()["code"]
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        code = None
+    if (answer.status_code, code) != (401, NO_PASSWORD):
+        return warn(
+            "/v2 at OTP_PUBLIC_URL is not answered by this service: logins that come from Twilio Verify fail",
+            "let the proxy forward /v2, with its Authorization header, and ask for no password of its own",
+        )
+    return ok("/v2, for logins that come from Twilio Verify, answers")
 
 
 def _is_ours(answer: requests.Response) -> bool:

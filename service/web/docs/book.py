@@ -15,7 +15,7 @@ from service.web.docs.api import Reference
 from service.web.docs.markdown import Article, Heading, article, inline
 
 # The order in which they are read; what is made by the code stands in for `{{ name }}` in a text.
-GUIDES = ("start", "login", "twilio", "enrol", "operate", "comparison", "faq")
+GUIDES = ("start", "login", "clients", "twilio", "enrol", "operate", "comparison", "faq")
 TABLES = ("settings", "metrics", "errors")
 RUNBOOKS = "runbooks"
 

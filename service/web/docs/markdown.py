@@ -47,6 +47,7 @@ def article(text: str, address: Callable[[str], str]) -> Article:
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
     tokens = parser.parse(text)
     headings = _headings(tokens)
+    _label_cells(tokens)
     for token in tokens:
         for child in token.children or ():
             if child.type == "link_open":
@@ -87,6 +88,24 @@ def _headings(tokens: Sequence[Token]) -> list[Heading]:
         token.attrSet("id", anchor)
         found.append(Heading(int(token.tag[1]), anchor, text))
     return found
+
+
+def _label_cells(tokens: Sequence[Token]) -> None:
+    """Let cells of tables of three columns and more name their column: on a phone they stand in a column."""
+    columns: list[str] = []
+    index = 0
+    for token, inline in pairwise(tokens):
+        match token.type:
+            case "table_open":
+                columns = []
+            case "th_open":
+                columns.append(inline.content)
+            case "tr_open":
+                index = 0
+            case "td_open":
+                if index > 0 and len(columns) > 2:
+                    token.attrSet("data-label", columns[index])
+                index += 1
 
 
 class _Renderer(RendererHTML):
