@@ -71,6 +71,16 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
     )
+    worker_port: Annotated[int | None, _unset_if_blank] = Field(
+        None,
+        validation_alias="OTP_WORKER_PORT",
+        description=(
+            "The port on which `otp-fallback worker`, on a host of its own, answers `/healthz`, "
+            "`/readyz` and `/metrics`; unset: none."
+        ),
+        ge=1,
+        le=65535,
+    )
     public_url: OptionalText = Field(
         None,
         validation_alias="OTP_PUBLIC_URL",
