@@ -495,13 +495,14 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
 
 
 def bootstrap_keys(
-    settings: Settings, *, upgrade: Callable[[Iterator[Progress]], None] = _unseen
+    settings: Settings, *, upgrade: Callable[[Iterator[Progress]], None] = _unseen, invent: bool = True
 ) -> str | None:
     """Admit `OTP_BOOTSTRAP_API_KEY`, or make a first key where there is none.
 
     Args:
         settings: as for `build_core`, and what shows how far the state is brought up, too.
         upgrade: likewise.
+        invent: make a first key; without it none is made that was not given.
 
     Returns:
         The key that was made now, to be shown once; `None` otherwise.
@@ -509,7 +510,7 @@ def bootstrap_keys(
     core = build_core(settings, upgrade=upgrade)
     api_keys, scopes = core.api_keys, frozenset(Scope)
     given = settings.bootstrap_api_key
-    if given is None and api_keys.all():
+    if given is None and (not invent or api_keys.all()):
         return None
     _, secret = api_keys.create(
         name="bootstrap" if given else "first",

@@ -55,6 +55,25 @@ def test_the_locks_are_what_the_project_asks_for(name, dev):
             assert requirement.specifier.contains(version, prereleases=True), f"{requirement}: {version}"
 
 
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("requirements-build.lock", "build"),
+        ("tests/deploy/tools.lock", "deploy"),
+        (".ci/release.lock", "release"),
+    ],
+)
+def test_what_builds_and_looks_is_locked_as_well(name, group):
+    packages, tested = locked(name), locked("requirements-dev.lock")
+    for text in PROJECT["dependency-groups"][group]:
+        requirement = Requirement(text)
+        versions = packages[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(version) for version, _ in versions)
+    for package, versions in packages.items():
+        assert all(hashes for _, hashes in versions), package
+        assert versions == tested.get(package, versions), f"{package}: make locks"
+
+
 def test_what_is_tested_is_what_runs():
     tested = locked("requirements-dev.lock")
     for package, versions in locked("requirements.lock").items():
@@ -64,7 +83,7 @@ def test_what_is_tested_is_what_runs():
 def test_nothing_is_installed_without_its_hash():
     """By `make` and in the image: every install is of a lock file, or of this project without dependencies."""
     for name in ("Makefile", "Dockerfile"):
-        installs = re.findall(r"pip install(?:[^\\\n]|\\\n)*", (ROOT / name).read_text())
+        installs = re.findall(r"pip(?: --python \S+)? install(?:[^\\\n]|\\\n)*", (ROOT / name).read_text())
         assert installs
         for install in installs:
             assert "--require-hashes -r requirements" in install or "--no-deps" in install, install

@@ -58,8 +58,14 @@ def serve(as_json: Json = False) -> None:
 
 
 @app.command()
+def web(as_json: Json = False) -> None:
+    """Run the web server alone, where workers run on hosts of their own."""
+    import_module("service.cli.serve").serve(json_output=as_json, has_worker=False)
+
+
+@app.command()
 def worker(as_json: Annotated[bool, typer.Option("--json", help="Log JSON, as always.")] = True) -> None:
-    """Run another worker process beside those of `serve`."""
+    """Run a worker process, beside that of `serve` or for `web`; OTP_WORKER_PORT lets it be watched."""
     import_module("service.cli.worker").worker()
 
 

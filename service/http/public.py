@@ -1,14 +1,11 @@
 """What needs no API key: health, metrics, keys to check proofs with, the API's description."""
 
-import os
-
 from flask import Blueprint, Response, current_app, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.app import Services
 from service.domain.signing import PUBLISHED_FOR
 from service.http import openapi
+from service.telemetry.exposition import CONTENT_TYPE, exposition
 
 api = Blueprint("public", __name__)
 
@@ -30,11 +27,7 @@ def readyz() -> Response:
 @api.get("/metrics")
 def metrics() -> Response:
     """Metrics of all processes of this host, in Prometheus' format."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # prometheus_client reads it there as well
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(), content_type=CONTENT_TYPE)
 
 
 @api.get("/.well-known/jwks.json")

@@ -5,14 +5,15 @@ import sys
 
 
 def main() -> int:
-    """Print `{"api_key": KEY or null}`; the exit status."""
+    """Print `{"api_key": KEY or null}`; the exit status. `--given` makes no key that was not given."""
     from service.app import bootstrap_keys
     from service.domain.errors import KeyUnusable, SchemaUnknown, StoreUnavailable
     from service.runtime.progress import upgrading
     from service.settings import Settings
 
+    invent = "--given" not in sys.argv
     try:
-        print(json.dumps({"api_key": bootstrap_keys(Settings.load(), upgrade=upgrading)}))
+        print(json.dumps({"api_key": bootstrap_keys(Settings.load(), upgrade=upgrading, invent=invent)}))
     except (StoreUnavailable, KeyUnusable, SchemaUnknown) as error:
         print(f"otp-fallback: {error.detail}", file=sys.stderr)
         return 1

@@ -1,5 +1,12 @@
-"""Gunicorn's gevent worker, whose connections have their time, and whose end does not wait for idle ones."""
+"""Gunicorn's gevent worker, whose connections have their time, and which ends in one of two ways.
 
+*Told to end* (SIGTERM: the service ends) it does not wait for idle connections. *Retired* (SIGUSR2: others
+serve in its place) it has time: it takes no new connections, and an idle one may bring a request as ever.
+"""
+
+import mmap
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +23,8 @@ from service.runtime import refusal
 from service.runtime.connection import HEAD, WORTH_READING, Client, TooSlow
 
 LAST_REQUESTS = 0.5  # seconds in which a connection may still bring a request that was on its way
+RETIRE = signal.SIGUSR2
+RETIRE_WITHIN = 120  # seconds; idle connections are kept for 75, and requests take less than 30 then
 CROWDED = 0.9  # of its connections; from there on a process lets idle ones go
 
 util.write_error = refusal.write
@@ -47,13 +56,30 @@ class _Body(Body):  # type: ignore[misc]
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """A worker that bounds what a connection may take, and closes idle ones when it is asked to end."""
+    """A worker that bounds what a connection may take.
+
+    Attributes:
+        serves: whether it takes connections by now; the master may ask, too.
+
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._serves = mmap.mmap(-1, 1)  # made before the fork: shared with the master
+        self._retired_at: float | None = None
+        self._grace: int = self.cfg.graceful_timeout
         self._here = local()
         self._open = 0
         self._waiting: dict[Client, None] = {}  # the longest first
+
+    @property
+    def serves(self) -> bool:  # noqa: D102 - above
+        return self._serves[0] == 1
+
+    def notify(self) -> None:
+        """A sign of life; the first one comes once connections are taken."""
+        super().notify()
+        self._serves[0] = 1
 
     def handle(self, listener: Any, accepted: Any, address: Any) -> None:
         """Serve a connection to its end."""
@@ -72,7 +98,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def timeout_ctx(self) -> Iterator[None]:
         """The wait for a connection's next request, and that request's header."""
         client = self._here.client
-        client.expect_request(self._here.seconds if self.alive else LAST_REQUESTS)
+        client.expect_request(self._here.seconds if self.alive or self._retired_at else LAST_REQUESTS)
         self._waiting[client] = None
         try:
             yield
@@ -100,15 +126,35 @@ class Worker(GeventWorker):  # type: ignore[misc]
         else:
             super().handle_error(req, client, addr, exc)
 
+    def init_signals(self) -> None:
+        """As gunicorn does, and for what our master says."""
+        super().init_signals()
+        signal.signal(RETIRE, self._handle_retire)
+        signal.siginterrupt(RETIRE, False)
+
+    def _handle_retire(self, _sig: int, _frame: Any) -> None:
+        self._retired_at = time.time()
+        self.cfg.set("graceful_timeout", RETIRE_WITHIN)
+        self.alive = False  # each answer is its connection's last now
+        gevent.spawn(self._end_streams)
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: finish what is under way; connections on which nothing is, end."""
+        if self._retired_at is not None:  # its time began then
+            gone = int(time.time() - self._retired_at)
+            self.cfg.set("graceful_timeout", gone + self._grace)
+            self._retired_at = None
         super().handle_exit(sig, frame)
         gevent.spawn(self._end_idle)
 
-    def _end_idle(self) -> None:
-        # Here, not in the signal's handler: it may wait for a lock.
+    # These two are not done in the signal's handler: they may wait for a lock.
+
+    def _end_streams(self) -> None:
         if (application := getattr(self, "wsgi", None)) is not None:  # else it is still starting
             application.extensions["otp"].watch.stop()
+
+    def _end_idle(self) -> None:
+        self._end_streams()
         waiting = list(self._waiting)
         gevent.sleep(LAST_REQUESTS)
         for client in waiting:

@@ -35,9 +35,9 @@ class Commands:
         """The process that drains the outbox and minds deadlines."""
         return _python(*self.worker)
 
-    def first_key(self) -> tuple[str, ...]:
-        """The process that makes the first API key."""
-        return _python(*self.bootstrap)
+    def first_key(self, *, invent: bool) -> tuple[str, ...]:
+        """The process that brings the state up and makes the first API key, of its own only if told so."""
+        return _python(*self.bootstrap, *(() if invent else ("--given",)))
 
     def twilio_sandbox(
         self, folder: DataFolder, account: SandboxAccount, port: int, smtp_port: int

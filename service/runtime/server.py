@@ -48,20 +48,30 @@ class _Site:
     running: Running
     env: Mapping[str, str]
     commands: Commands
+    has_worker: bool
 
 
-def run(settings: Settings, *, json_output: bool = False, commands: Commands | None = None) -> None:
+def run(
+    settings: Settings,
+    *,
+    json_output: bool = False,
+    commands: Commands | None = None,
+    has_worker: bool = True,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: as they were given.
         json_output: print the banner as one JSON line.
         commands: what to run for each part.
+        has_worker: also run the process that minds deadlines; without it one has to run elsewhere.
 
     Raises:
         StartError: it can't start, or can't go on.
 
     """
+    if settings.uses_embedded_redis and not has_worker:
+        raise StartError("REDIS_URL: set it to the server that is shared with the workers")
     folder = DataFolder(settings.data_dir)
     folder.create()
     with folder.locked():
@@ -70,8 +80,9 @@ def run(settings: Settings, *, json_output: bool = False, commands: Commands | N
         if settings.alert_urls is not None:
             _check_alerts(settings.alert_urls.get_secret_value())
         with _listen(settings, crashed=folder.run_file.exists()) as listener:
+            site = partial(_prepare, has_worker=has_worker, commands=commands or Commands())
             try:
-                _serve(_prepare(settings, folder, listener, commands or Commands()), json_output=json_output)
+                _serve(site(settings, folder, listener), json_output=json_output)
             except StopRequested:
                 return
             except OSError as error:
@@ -103,7 +114,9 @@ def _listen(settings: Settings, *, crashed: bool) -> socket.socket:
             time.sleep(0.05)
 
 
-def _prepare(settings: Settings, folder: DataFolder, listener: socket.socket, commands: Commands) -> _Site:
+def _prepare(
+    settings: Settings, folder: DataFolder, listener: socket.socket, *, commands: Commands, has_worker: bool
+) -> _Site:
     port = port_of(listener)
     sandboxed = settings.uses_sandbox_twilio or settings.uses_sandbox_mail
     running = Running(
@@ -126,10 +139,11 @@ def _prepare(settings: Settings, folder: DataFolder, listener: socket.socket, co
         running=running,
         filled=filled,
         env={
-            **environment(filled.model_copy(update={"is_child": True})),
+            **environment(filled.model_copy(update={"is_child": True, "worker_port": None})),
             metrics_folder.VARIABLE: str(folder.metrics),
         },
         commands=commands,
+        has_worker=has_worker,
     )
 
 
@@ -159,7 +173,8 @@ def _serve(site: _Site, *, json_output: bool) -> None:
         first_key = supervisor.start(_first_key(site, heard))
         if upgrades:  # it takes what it takes, and others would only wait for it
             supervisor.wait_for(partial(_ended, first_key), within=math.inf, otherwise="")
-        supervisor.start(Program(name="worker", argv=site.commands.outbox_worker(), env=site.env))
+        if site.has_worker:
+            supervisor.start(Program(name="worker", argv=site.commands.outbox_worker(), env=site.env))
         web = supervisor.start(_web(site))
         run_file.write(site.folder, site.running)
 
@@ -222,7 +237,8 @@ def _sandbox(site: _Site, account: SandboxAccount, heard: dict[str, dict[str, ob
 def _first_key(site: _Site, heard: dict[str, dict[str, object]]) -> Program:
     return Program(
         name="first key",
-        argv=site.commands.first_key(),
+        # One of several hosts of production prints no key of all scopes: `keys create` makes it.
+        argv=site.commands.first_key(invent=site.has_worker or site.settings.env != "production"),
         env={name: value for name, value in site.env.items() if name != metrics_folder.VARIABLE},
         once=True,
         says=_into(heard, "first key"),

@@ -22,6 +22,7 @@ from service.settings.kinds import (
     OptionalHttpUrl,
     OptionalLogo,
     OptionalPath,
+    OptionalPort,
     OptionalSecret,
     OptionalText,
     check_scheme,
@@ -62,6 +63,14 @@ class Settings(LimitSettings):
         description="Processes that answer requests; unset: one a core.",
         ge=1,
         le=256,
+    )
+    worker_port: OptionalPort = Field(
+        None,
+        validation_alias="OTP_WORKER_PORT",
+        description=(
+            "The port on which `otp-fallback worker`, on a host of its own, answers `/healthz`, "
+            "`/readyz` and `/metrics`; unset: none."
+        ),
     )
     public_url: OptionalHttpUrl = Field(
         None,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 LOGO_TYPES = (".svg", ".png")
 LOGO_BYTES = 32 * 1024
@@ -53,6 +53,7 @@ _unset_if_blank = BeforeValidator(_blank_is_unset)
 OptionalText = Annotated[str | None, _unset_if_blank]
 OptionalSecret = Annotated[SecretStr | None, _unset_if_blank]
 OptionalPath = Annotated[Path | None, _unset_if_blank]
+OptionalPort = Annotated[Annotated[int, Field(ge=1, le=65535)] | None, _unset_if_blank]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 OptionalHttpUrl = Annotated[HttpUrl | None, _unset_if_blank]
 OptionalLogo = Annotated[Annotated[Path, AfterValidator(_logo)] | None, _unset_if_blank]

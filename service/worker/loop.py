@@ -18,6 +18,7 @@ from service.domain.errors import OtpError, StoreUnavailable
 from service.flows.courier import AT_ONCE as AT_ONCE_EACH
 from service.flows.webhooks import MOST
 from service.telemetry import logs, metrics, traces
+from service.worker.probe import Probe
 
 PAUSE = 0.5  # seconds between looks
 LEASE = 30_000  # ms; longer than any flow takes
@@ -39,6 +40,7 @@ def run(services: Services) -> None:
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stopping.set)
+    probe = _probe(services)
     pool = Pool(AT_ONCE)
     others: list[gevent.Greenlet[..., None]] = [
         gevent.spawn(_decide, services, stopping),
@@ -68,11 +70,27 @@ def run(services: Services) -> None:
             _log.warning("store_unavailable")
             continue
         metrics.WORKER_STEP.labels("deadlines").set_to_current_time()
+        if probe is not None:
+            probe.saw()
         for challenge_id in due:
             pool.spawn(_look_after, services, challenge_id)
+    if probe is not None:
+        probe.stop()
     pool.join(timeout=10)
     gevent.joinall(others, timeout=2)
     _log.info("worker_stopped")
+
+
+def _probe(services: Services) -> Probe | None:
+    settings = services.core.settings
+    if settings.worker_port is None:
+        return None
+    probe = Probe(settings.host, settings.worker_port)
+    try:
+        probe.start()
+    except OSError as error:
+        raise SystemExit(f"otp-fallback: OTP_WORKER_PORT: {error.strerror}") from None
+    return probe
 
 
 def _decide(services: Services, stopping: Event) -> None:

@@ -1,6 +1,8 @@
 """The commands as an operator and as a script uses them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.support.stack import ROOT, Api, running
 
 COMMANDS = [
     "serve",
+    "web",
     "worker",
     "import",
     "export",
@@ -64,6 +67,30 @@ def run(env, *words):
 @pytest.fixture
 def cli(stack):
     return lambda *words: run(stack.env, *words)
+
+
+def test_a_web_server_without_a_worker_needs_a_server_to_share(stack):
+    env = {name: value for name, value in stack.env.items() if name != "REDIS_URL"}
+    done = run(env, "web")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "otp-fallback: REDIS_URL: set it to the server that is shared with the workers\n",
+    )
+
+
+def test_a_first_key_is_made_only_by_who_may(stack):
+    """Of several hosts of production none prints a key of all scopes into its log."""
+    env = {name: value for name, value in stack.env.items() if name != "OTP_BOOTSTRAP_API_KEY"}
+    env["REDIS_URL"] += "?db=5"
+
+    def made(*words):
+        command = [sys.executable, "-m", "service.runtime.bootstrap", *words]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)["api_key"]
+
+    assert made("--given") is None
+    assert made() is not None
+    assert made() is None
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -89,6 +89,18 @@ def test_email_down(follow, sandbox, api, person):
     assert "readiness" in follow("email-down.md")
 
 
+def test_worker_down(follow, stack, api):
+    stack.worker.kill()
+    wait_until(lambda: not api("GET", "/v1/ops/health").json()["deciding"], 30)
+    try:
+        assert "worker" in follow("worker-down.md", "1. Look")
+        assert "Mode fallback for everybody" in follow("worker-down.md", "2. Until it is back")
+    finally:
+        stack.worker.start()
+    wait_until(lambda: api("GET", "/v1/ops/health").json()["deciding"])
+    assert "Mode for everybody: auto" in follow("worker-down.md", "3. Afterwards")
+
+
 def test_redis_down(follow, stack, api):
     stack.valkey.kill()
     try:

