@@ -68,7 +68,7 @@ messages: $(INSTALLED) ## bring the message catalogues up to the code
 
 locks: $(INSTALLED) ## resolve the locked dependencies anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --extra otel --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade --extra otel --extra client --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	@for lock in build:requirements-build deploy:tests/deploy/tools release:.ci/release; do \
 	  $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --upgrade \
 	    --group pyproject.toml:$${lock%%:*} -c requirements-dev.lock -o $${lock#*:}.lock || exit; done
