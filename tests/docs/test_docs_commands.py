@@ -14,7 +14,7 @@ GUIDES = sorted(CONTENT.glob("*.md"))
 DEPLOY = [
     path
     for path in sorted((ROOT / "deploy").rglob("*.md"))
-    if path.parent.name not in {"runbooks", "node_modules"} and path.name != "security.md"
+    if not {"runbooks", "node_modules"} & set(path.parts) and path.name != "security.md"
 ]
 TEXTS = [ROOT / "README.md", *DEPLOY, *GUIDES]
 WITH_COMMANDS = [path for path in TEXTS if any(b.info == ("sh",) for b in blocks(path))]

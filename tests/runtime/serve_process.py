@@ -41,7 +41,7 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     """No setting but these: what the tests' own shell has set must not matter."""
     dropped = ("OTP_", "REDIS_", "TWILIO_", "SMTP_", "MAIL_", "PROMETHEUS_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    return {**kept, "OTP_DATA_DIR": str(data), "OTP_PORT": "0", "OTP_WORKERS": "2", **more}
+    return {**kept, "OTP_DATA_DIR": str(data), "OTP_PORT": "0", "OTP_WORKERS": "1", **more}
 
 
 def heed_hangup() -> None:

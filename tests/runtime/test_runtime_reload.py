@@ -78,7 +78,7 @@ def calling(server):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    serve = Serve(tmp_path_factory.mktemp("reload") / "var")
+    serve = Serve(tmp_path_factory.mktemp("reload") / "var", OTP_WORKERS="2")
     serve.ready()
     [serve.master] = {p.pid for p in serve.find("gunicorn_conf")} & {
         p.pid for p in psutil.Process(serve.process.pid).children()
