@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from service.app import Services
 from service.http import (
@@ -55,13 +55,14 @@ def create_app(services: Services) -> Flask:
     app.url_map.strict_slashes = False
     app.extensions["otp"] = services
     problems.register(app)
-    app.extensions["otp-headers"] = headers.defaults(services.core.settings.public_url)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
     app.extensions["otp-docs"] = Book(openapi.describe)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     app.after_request(_end)
+    defaults = headers.defaults(services.core.settings.public_url)
+    app.wsgi_app = headers.Completed(app.wsgi_app, defaults)  # type: ignore[method-assign]
     return app
 
 
@@ -74,12 +75,13 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    headers.complete(response.headers, current_app.extensions["otp-headers"])
     # The route's template, never the path: paths hold user ids.
-    route = request.url_rule.rule if request.url_rule is not None else "-"
+    rule = request.url_rule
+    route, method = (rule.rule, request.method) if rule is not None else ("-", "-")
     seconds = time.monotonic() - g.started
-    metrics.REQUESTS.labels(route, request.method if request.url_rule else "-", response.status_code).inc()
-    metrics.REQUEST_SECONDS.labels(route, request.method if request.url_rule else "-").observe(seconds)
+    count, duration = metrics.answered(route, method, response.status_code)
+    count.inc()
+    duration.observe(seconds)
     if response.status_code >= 500:
         _log.warning(
             "request",

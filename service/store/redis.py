@@ -33,6 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.deadline import DeadlineExceeded, within
 from service.domain.errors import StoreUnavailable
 from service.store.connections import EXCHANGE_TIMEOUT, Command, Node, Nodes, nodes_for
+from service.store.exchange import exchange
 
 SCANNED = 500  # keys looked at in a step
 REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
@@ -177,7 +178,7 @@ class Store:
 
         failures: list[Exception] = []
 
-        def exchange(node: Node, places: list[int]) -> None:
+        def exchange_with(node: Node, places: list[int]) -> None:
             try:
                 own = [commands[place] for place in places]
                 found = within(EXCHANGE_TIMEOUT, lambda: self._exchange(node, own, durable))
@@ -193,9 +194,11 @@ class Store:
 
         parts = [(node, [waiting[index] for index in indices]) for node, indices in groups]
         if len(parts) == 1:
-            exchange(*parts[0])
+            exchange_with(*parts[0])
         else:  # to all of them at once
-            gevent.joinall([gevent.spawn(exchange, node, places) for node, places in parts], raise_error=True)
+            gevent.joinall(
+                [gevent.spawn(exchange_with, node, places) for node, places in parts], raise_error=True
+            )
         if failures:
             raise failures[0]
         return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
@@ -254,15 +257,7 @@ class Store:
 
     @staticmethod
     def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
-        if len(commands) == 1:
-            try:
-                return [node.client.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-            except ResponseError as error:
-                return [error]
-        pipeline = node.client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        return pipeline.execute(raise_on_error=False)
+        return exchange(node.client, commands)
 
 
 def _distrust_idle(node: Node) -> None:
