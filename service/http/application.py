@@ -4,7 +4,8 @@ import re
 import secrets
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
 
 from service.app import Services
 from service.http import (
@@ -53,6 +54,7 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.url_map.merge_slashes = False  # a user id may hold two
     app.url_map.strict_slashes = False
+    app.session_interface = _NoSessions()
     app.extensions["otp"] = services
     problems.register(app)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
@@ -64,6 +66,16 @@ def create_app(services: Services) -> Flask:
     defaults = headers.defaults(services.core.settings.public_url)
     app.wsgi_app = headers.Completed(app.wsgi_app, defaults)  # type: ignore[method-assign]
     return app
+
+
+class _NoSessions(SessionInterface):
+    """Nobody has a session of Flask's; it would make an empty one for each request."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The one that all have."""
+        return self._none
 
 
 def _begin() -> None:
