@@ -4,14 +4,22 @@ What redis-py puts around that for its commands and pipelines (retries, statisti
 the rest of most requests. Its connections with their pool, its errors and its readings of answers are kept.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import hiredis
 import redis
 from redis.exceptions import ResponseError
 
 from service.store.connections import Command
+
+WARM = 0.05  # seconds after an exchange in which its connection is taken to be as good as it was
+WARM_MOST = 64  # connections of a server that wait so; others go back to their pool, which looks at each anew
+
+# By pool: connections, and until when (monotonic) they are warm; the pool takes them to be in use.
+_warm: WeakKeyDictionary[Any, list[tuple[Any, float]]] = WeakKeyDictionary()
 
 
 def exchange(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
@@ -22,16 +30,43 @@ def exchange(client: "redis.Redis", commands: Sequence[Command]) -> list[Any]:
     """
     if hasattr(client.execute_command, "__wrapped__"):  # its commands are followed, for traces
         return _as_pipeline(client, commands)
-    pool = client.connection_pool
+    pool: Any = client.connection_pool
     readings: Any = client.response_callbacks
-    connection: Any = pool.get_connection()
+    connection = _take(pool)
     try:
         connection.send_packed_command([b"".join(map(hiredis.pack_command, commands))])
-        return [_answer(connection, readings.get(command[0])) for command in commands]
+        answers = [_answer(connection, readings.get(command[0])) for command in commands]
     except BaseException:  # also a deadline's: nobody may read what is still to come
         connection.disconnect()
+        pool.release(connection)
         raise
-    finally:
+    _put_back(pool, connection)
+    return answers
+
+
+def distrust_idle(client: "redis.Redis") -> None:
+    """One connection went silent: those that wait for work may be as dead, and would cost a request each."""
+    pool: Any = client.connection_pool
+    for connection, _ in _warm.pop(pool, []):
+        pool.release(connection)
+    pool.disconnect(inuse_connections=False)
+
+
+def _take(pool: Any) -> Any:
+    waiting = _warm.get(pool)
+    if waiting:
+        connection, until = waiting.pop()
+        if time.monotonic() < until and not connection.should_reconnect():
+            return connection
+        pool.release(connection)
+    return pool.get_connection()
+
+
+def _put_back(pool: Any, connection: Any) -> None:
+    waiting = _warm.setdefault(pool, [])
+    if len(waiting) < WARM_MOST:
+        waiting.append((connection, time.monotonic() + WARM))
+    else:
         pool.release(connection)
 
 

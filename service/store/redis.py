@@ -33,7 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.deadline import DeadlineExceeded, within
 from service.domain.errors import StoreUnavailable
 from service.store.connections import EXCHANGE_TIMEOUT, Command, Node, Nodes, nodes_for
-from service.store.exchange import exchange
+from service.store.exchange import distrust_idle, exchange
 
 SCANNED = 500  # keys looked at in a step
 REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
@@ -186,7 +186,7 @@ class Store:
                 failures.append(error)  # told by the caller; a greenlet's own are logged as crashes
                 return
             except DeadlineExceeded:
-                _distrust_idle(node)
+                distrust_idle(node.client)
                 failures.append(StoreUnavailable())
                 return
             for place, answer in zip(places, found, strict=True):
@@ -227,7 +227,7 @@ class Store:
                     answers[len(commands) :] = asked[2:]
         except RedisError as error:
             if isinstance(error, RedisTimeoutError):
-                _distrust_idle(node)
+                distrust_idle(node.client)
             self._nodes.refresh()
             raise _translated(error) from error
         promised, answers = answers[len(commands) :], answers[: len(commands)]
@@ -258,11 +258,6 @@ class Store:
     @staticmethod
     def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
         return exchange(node.client, commands)
-
-
-def _distrust_idle(node: Node) -> None:
-    """One connection went silent: those that wait for work may be as dead, and would cost a request each."""
-    node.client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _is_kept(answer: Any) -> bool:

@@ -14,10 +14,11 @@ from service.app import Core
 from service.domain.channels import Channel
 from tests.bench import prepare
 from tests.bench.world import API_KEY, World, wait_for
-from tests.bench.wrk import Measured, RoundFailed, drive
+from tests.bench.wrk import Measured, RoundFailed, TooFew, drive
 
 CONNECTIONS = 64
 MORE = 1.6  # times as many requests as the last round used are prepared
+FIRST_GUESS = 1500.0  # requests a second, before there was a round
 ROUTE = "twilio_verify/sms/+1"
 PROVIDER_SECONDS = 0.3
 
@@ -122,7 +123,7 @@ class Driver:
         self._seconds = seconds
         self._say = say
         self._next = 0
-        self._rates: dict[str, float] = {}
+        self._rates: dict[tuple[str, int], float] = {}
 
     def compare(self, operation: Operation, rounds: int) -> Compared:
         """The floor, the operation, the floor, the operation, ..., the floor."""
@@ -158,15 +159,20 @@ class Driver:
             RoundFailed: it did not come of all of them.
         """
         seconds, connections = seconds or self._seconds, connections or operation.connections
-        rate = self._rates.get(operation.name, 2500.0)
-        count = int(rate * seconds * MORE) + 10 * connections
-        lines = list(operation.lines(self._core, self._take(count, fresh=operation.fresh_users)))
-        before, used = self._counted(operation), self.world.cpu()
-        measured = drive(
-            self.world.url, API_KEY, lines,
-            connections=connections, seconds=seconds, folder=self.world.folder,
-        )  # fmt: skip
-        self._rates[operation.name] = max(measured.rate, 300.0)
+        rate = self._rates.get((operation.name, connections), FIRST_GUESS)
+        while True:
+            count = int(rate * seconds * MORE) + 4 * connections
+            lines = list(operation.lines(self._core, self._take(count, fresh=operation.fresh_users)))
+            before, used = self._counted(operation), self.world.cpu()
+            try:
+                measured = drive(
+                    self.world.url, API_KEY, lines,
+                    connections=connections, seconds=seconds, folder=self.world.folder,
+                )  # fmt: skip
+                break
+            except TooFew:
+                rate *= 2
+        self._rates[operation.name, connections] = measured.rate
         came, total = self._counted(operation) - before, self.world.cpu()
         # Those under way at the end were done, and are in no number of wrk's.
         if not measured.requests <= came <= measured.requests + connections:

@@ -12,7 +12,7 @@ from tests.bench.world import ROOT
 
 READY = 2.0  # seconds
 HELP = 0.3  # seconds
-TIMES = 5
+TIMES = 3
 
 
 def startup() -> list[Row]:
