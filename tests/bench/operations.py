@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -71,6 +71,14 @@ START_SMS = Operation(
 )
 
 
+class Round(NamedTuple):
+    """One round: what wrk saw, seconds of a core a request by part, and how many requests were carried out."""
+
+    measured: Measured
+    cpu: dict[str, float]
+    done: int
+
+
 @dataclass
 class Compared:
     """Rounds of one operation, each with the floor's rate around it; `cpu`: seconds of a core a request."""
@@ -131,9 +139,9 @@ class Driver:
         before = self.floor(operation.connections)
         for turn in range(rounds):
             self._say(f"{operation.name}, round {turn + 1} of {rounds}")
-            measured, cpu = self.drive(operation)
-            compared.rounds.append(measured)
-            compared.cpu.append(cpu)
+            one = self.drive(operation)
+            compared.rounds.append(one.measured)
+            compared.cpu.append(one.cpu)
             after = self.floor(operation.connections)
             compared.floors.append((before + after) / 2)
             before = after
@@ -150,10 +158,8 @@ class Driver:
 
     def drive(
         self, operation: Operation, *, connections: int | None = None, seconds: float | None = None
-    ) -> tuple[Measured, dict[str, float]]:
-        """One round of an operation, and what each part's CPU time was for a request (s).
-
-        What must have come of each request is looked for.
+    ) -> Round:
+        """One round of an operation. What must have come of each request is looked for.
 
         Raises:
             RoundFailed: it did not come of all of them.
@@ -177,7 +183,7 @@ class Driver:
         # Those under way at the end were done, and are in no number of wrk's.
         if not measured.requests <= came <= measured.requests + connections:
             raise RoundFailed(f"{measured.requests} x {operation.name}, but {came:.0f} came of it")
-        return measured, {part: (total[part] - used[part]) / measured.requests for part in used}
+        return Round(measured, {part: (total[part] - used[part]) / came for part in used}, int(came))
 
     def set_mode(self, mode: str) -> None:
         """As an operator: in `primary_only` nobody asks for the routes' health.

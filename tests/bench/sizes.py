@@ -8,14 +8,14 @@ from service.app import Core
 from service.domain.channels import Channel
 from service.store import keys
 from tests.bench.goals import Row
-from tests.bench.operations import EMAIL, START, Driver
+from tests.bench.operations import EMAIL, START, Compared, Driver
 from tests.bench.prepare import Challenges, load_users
 from tests.bench.world import World
 
 USER_BYTES = 1536
 CHALLENGE_BYTES = 1024
 CHALLENGES = 5000  # stored to see what one takes
-AS_FAST = 0.9  # of the rate at the smallest number of users, each against the floor of its moment: noise
+NOISE = 0.9  # of the slowest round with the fewest users, each against the floor of its moment
 
 
 class Sizes:
@@ -27,7 +27,7 @@ class Sizes:
         self._driver = driver
         self._rounds = rounds
         self._enrolled = 0
-        self._first: dict[str, float] = {}
+        self._first: dict[str, Compared] = {}
 
     def grow(self, users: int, done: Callable[[int], None]) -> list[Row]:
         """Enrol users until there are so many; what they take, and how fast things go with them."""
@@ -55,12 +55,12 @@ class Sizes:
         rows = []
         for operation in (START, EMAIL):
             compared = self._driver.compare(operation, self._rounds)
-            first = self._first.setdefault(operation.name, compared.ratio)
-            if first != compared.ratio:
+            first = self._first.setdefault(operation.name, compared)
+            if first is not compared:
                 rows.append(
                     Row(
                         with_users, f"{operation.name}, of its speed with the fewest users",
-                        compared.ratio / first, "x", least=AS_FAST,
+                        compared.ratio / first.ratio, "x", least=NOISE * min(first.ratios) / first.ratio,
                         more=f"median {compared.median * 1000:.1f} ms",
                     )
                 )  # fmt: skip
