@@ -32,20 +32,22 @@ def main() -> None:
             bar.update(task, description=f"enrolling {users} users", completed=done, total=users)
 
         trial = Trial(_plan(args), lambda what: bar.update(task, description=what, total=None), loaded)
+        failed = None
         try:
             trial.run()
         except wrk.RoundFailed as error:
-            sys.exit(f"a round failed, so there is no number: {error}")
+            failed = f"a round failed, so what follows was not measured: {error}"
     found = report(
         trial.rows,
         seconds=round(time.monotonic() - began, 1),
         machine=f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}",
+        failed=failed,
         **trial.facts,
     )
     print_table(trial.rows, Console() if sys.stdout.isatty() else Console(width=170))
     if args.json is not None:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
-    sys.exit(1 if found["missed"] else 0)
+    sys.exit(failed or (1 if found["missed"] else 0))
 
 
 def _arguments() -> argparse.Namespace:

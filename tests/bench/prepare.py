@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import pyotp
 
@@ -32,6 +32,7 @@ from service.runtime.resolve import resolve
 from service.settings import Settings
 from service.store import keys
 from service.store.challenges import ChallengeStore
+from service.store.redis import Store
 
 APPLICATION = "default"
 LOCAL = (Channel.TOTP, Channel.BACKUP_CODE)
@@ -131,13 +132,8 @@ class Challenges:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._collected = _Collecting()
-        settings = core.settings
-        self._challenges = ChallengeStore(
-            self._collected,
-            core.sealer,
-            core.users,
-            settings.limits.failures,  # type: ignore[arg-type]
-        )
+        failures = core.settings.limits.failures
+        self._challenges = ChallengeStore(cast(Store, self._collected), core.sealer, core.users, failures)
 
     def store(self, numbers: Sequence[int], channels: Sequence[Channel]) -> list[str]:
         """One of each user; returns their ids."""

@@ -43,10 +43,10 @@ def test_without_wrk_it_says_what_to_install(monkeypatch):
 def end(monkeypatch, capsys, tmp_path):
     """The exit code, what was printed, and what was written."""
 
-    def run(rows):
+    def run(rows, failure=None):
         def measure():
-            if isinstance(rows, Exception):
-                raise rows
+            if failure is not None:
+                raise failure
 
         file = tmp_path / "bench.json"
         monkeypatch.setattr(sys, "argv", ["bench", "--json", str(file)])
@@ -54,8 +54,7 @@ def end(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(wrk.shutil, "which", lambda _name: "/usr/bin/wrk")
         with pytest.raises(SystemExit) as ended:
             bench.main()
-        report = json.loads(file.read_text()) if file.exists() else None
-        return ended.value.code, " ".join(capsys.readouterr().out.split()), report
+        return ended.value.code, " ".join(capsys.readouterr().out.split()), json.loads(file.read_text())
 
     return run
 
@@ -76,7 +75,8 @@ def test_a_missed_goal_is_named_and_is_the_exit_code(end):
     assert report["missed"] == ["start over SMS: starts a second"]
 
 
-def test_a_failed_round_is_no_result(end):
-    code, text, report = end(RoundFailed("7 answers, and not well"))
-    assert "7 answers" in code
-    assert (text, report) == ("", None)
+def test_a_failed_round_is_told_and_what_came_before_is_kept(end):
+    code, text, report = end([FAST], RoundFailed("7 answers, and not well"))
+    assert "7 answers" in code  # printed to stderr, and the exit code is 1
+    assert "0.61 x" in text
+    assert "7 answers" in report["failed"]
