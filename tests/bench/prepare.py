@@ -133,7 +133,7 @@ class Challenges:
         self._core = core
         self._collected = _Collecting()
         failures = core.settings.limits.failures
-        self._challenges = ChallengeStore(cast(Store, self._collected), core.sealer, core.users, failures)
+        self._challenges = ChallengeStore(cast("Store", self._collected), core.sealer, core.users, failures)
 
     def store(self, numbers: Sequence[int], channels: Sequence[Channel]) -> list[str]:
         """One of each user; returns their ids."""
