@@ -72,11 +72,11 @@ START_SMS = Operation(
 
 
 class Round(NamedTuple):
-    """One round: what wrk saw, seconds of a core a request by part, and how many requests were carried out."""
+    """One round: what wrk saw; for a request, seconds of a core by part, and reads of Redis from its clients."""
 
     measured: Measured
     cpu: dict[str, float]
-    done: int
+    reads: float
 
 
 @dataclass
@@ -128,6 +128,7 @@ class Driver:
         self.world = world
         self.users = users
         self._core = core
+        self._redis = world.redis()
         self._seconds = seconds
         self._say = say
         self._next = 0
@@ -170,6 +171,7 @@ class Driver:
             count = int(rate * seconds * MORE) + 4 * connections
             lines = list(operation.lines(self._core, self._take(count, fresh=operation.fresh_users)))
             before, used = self._counted(operation), self.world.cpu()
+            first = self._reads()
             try:
                 measured = drive(
                     self.world.url, API_KEY, lines,
@@ -179,11 +181,12 @@ class Driver:
             except TooFew:
                 rate *= 2
         self._rates[operation.name, connections] = measured.rate
-        came, total = self._counted(operation) - before, self.world.cpu()
+        came = self._counted(operation) - before
+        reads, total = self._reads() - first - 1, self.world.cpu()  # the last read is that of the question
         # Those under way at the end were done, and are in no number of wrk's.
         if not measured.requests <= came <= measured.requests + connections:
             raise RoundFailed(f"{measured.requests} x {operation.name}, but {came:.0f} came of it")
-        return Round(measured, {part: (total[part] - used[part]) / came for part in used}, int(came))
+        return Round(measured, {part: (total[part] - used[part]) / came for part in used}, reads / came)
 
     def set_mode(self, mode: str) -> None:
         """As an operator: in `primary_only` nobody asks for the routes' health.
@@ -213,6 +216,9 @@ class Driver:
     def _counted(self, operation: Operation) -> float:
         time.sleep(0.1)  # for those that were under way
         return self.world.counted(operation.metric, **operation.labels)
+
+    def _reads(self) -> int:
+        return int(self._redis.info("stats")["total_reads_processed"])
 
     def _take(self, count: int, *, fresh: bool) -> list[int]:
         """Numbers of users, those first that had no request for longest."""

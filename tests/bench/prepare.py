@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, cast
@@ -37,6 +38,7 @@ from service.store.redis import Store
 APPLICATION = "default"
 LOCAL = (Channel.TOTP, Channel.BACKUP_CODE)
 AT_ONCE = 250  # records to a round trip
+_codes_used: Counter[int] = Counter()
 
 
 def open_core(env: dict[str, str]) -> Core:
@@ -196,12 +198,11 @@ def email_codes(core: Core, numbers: Sequence[int]) -> Iterator[str]:
 
 
 def backup_codes(core: Core, numbers: Sequence[int]) -> Iterator[str]:
-    """Requests with a backup code of each user; a user that is named again has used those before."""
+    """Requests with a backup code of each user, none twice."""
     ids = Challenges(core).store(numbers, LOCAL)
-    used: dict[int, int] = {}
     for id_, number in zip(ids, numbers, strict=True):
-        used[number] = used.get(number, -1) + 1
-        yield verify(id_, backup_codes_of(number)[used[number]])
+        yield verify(id_, backup_codes_of(number)[_codes_used[number]])
+        _codes_used[number] += 1
 
 
 def totp_codes(core: Core, numbers: Sequence[int]) -> Iterator[str]:
