@@ -243,6 +243,8 @@ class Store:
         until, asked = self._asked.get(node.name, (0.0, []))
         if time.monotonic() < until:
             return asked
+        if asked:  # one asks anew; those who come meanwhile go on with what is known
+            self._asked[node.name] = (time.monotonic() + REPLICAS_KNOWN, asked)
         asked = [("WAITAOF", 1, 0, DURABLE_WAIT)] if self.has_waitaof() else []
         try:
             info = node.client.info("replication")

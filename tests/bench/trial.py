@@ -126,9 +126,12 @@ class Trial:
         ]
 
     def _memory(self, world: World) -> None:
-        """What a web worker holds after all that. Resident, so what it shares with others is in it."""
-        held = max(process.memory_info().rss for process in world.web_workers()) / 2**20
-        self.rows.append(Row("web worker", "memory after all that", held, "MiB", most=MEMORY))
+        """What a web worker holds after all that; its part of what is shared with others (PSS)."""
+        held = max((process.memory_full_info() for process in world.web_workers()), key=lambda one: one.pss)
+        more = f"{held.rss / 2**20:.0f} MiB with all that it shares"
+        self.rows.append(
+            Row("web worker", "memory after all that", held.pss / 2**20, "MiB", most=MEMORY, more=more)
+        )
 
 
 def _more(compared: Compared) -> str:
