@@ -69,7 +69,7 @@ START_OPEN = Operation(
     "start, route open", _starts(None), "otp_challenges_total", {"status": "pending"}, 2, False
 )
 START_SMS = Operation(
-    "start over SMS", _starts([Channel.SMS]), "otp_sends_total", {"outcome": "sent"}, 0, False
+    "start over SMS", _starts([Channel.SMS]), "otp_sends_total", {"outcome": "sent"}, 0, False, settles=1.5
 )
 
 
