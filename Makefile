@@ -7,7 +7,7 @@ TYPESCRIPT := service/client/typescript
 NODE_INSTALLED := $(TYPESCRIPT)/node_modules/.installed
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-.PHONY: help serve example test lab chaos lint types node types-ts layers openapi messages locks audit demo clean
+.PHONY: help serve example test lab chaos bench lint types node types-ts layers openapi messages locks audit demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ lab: $(INSTALLED) ## simulated outages through the real decision: how soon it op
 
 chaos: $(INSTALLED) ## logins under load while what they need breaks: nothing wrong, nothing lost
 	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+bench: $(INSTALLED) ## speed and size against a floor measured beside it; needs wrk (BENCH_ARGS=--help)
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 lint: $(INSTALLED) ## style, and the API's description against the code
 	@$(BIN)/ruff check .

@@ -14,7 +14,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def is_printable(text: str) -> bool:
     """Whether a text holds no control characters, lone surrogates or marks of failed decoding."""
-    return not any(unicodedata.category(char) in ("Cc", "Cs") for char in text) and "\ufffd" not in text
+    if "\ufffd" in text:
+        return False
+    return text.isprintable() or not any(unicodedata.category(char) in ("Cc", "Cs") for char in text)
 
 
 def is_user_id(text: str) -> bool:

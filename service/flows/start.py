@@ -138,10 +138,10 @@ class StartChallenge:
         if refused := next((one for one in over if one.standing.name != USER), None):
             self._rates.give_back(limits, counted, now)
             raise _limited(refused, standings)
-        refusals = self._refusals(user, limited=bool(over))
+        channels = request.channels or DEFAULT_ORDER
+        refusals = self._refusals(user, channels, limited=bool(over))
         challenge_id = request.challenge_id or keys.new_challenge_id(user.key, self._random_bytes(16))
         country = user.phone.calling_code if user.phone else NOWHERE
-        channels = request.channels or DEFAULT_ORDER
         entries = build_plan(
             user,
             requested=request.channels,
@@ -220,15 +220,16 @@ class StartChallenge:
     def _origin(self, client_ip: str | None) -> str | None:
         return self._users.origin_key(network_of(client_ip)) if client_ip is not None else None
 
-    def _refusals(self, user: User, *, limited: bool) -> dict[Channel, Reason]:
-        """Channels by which this user is not to be sent anything."""
+    def _refusals(self, user: User, channels: Sequence[Channel], *, limited: bool) -> dict[Channel, Reason]:
+        """Of these channels, those by which this user is not to be sent anything."""
         refused: dict[Channel, Reason] = {}
-        barred = user.phone is not None and not self._served.takes(user.phone)
-        for channel, traits in TRAITS.items():
-            if barred and traits.contact == "phone":
-                refused[channel] = Reason.NOT_ALLOWED
-            elif limited and traits.delivered:
-                refused[channel] = Reason.RATE_LIMITED
+        to_phone = [channel for channel in channels if TRAITS[channel].contact == "phone"]
+        if user.phone is not None and to_phone and not self._served.takes(user.phone):
+            refused = dict.fromkeys(to_phone, Reason.NOT_ALLOWED)
+        if limited:
+            for channel in channels:
+                if TRAITS[channel].delivered:
+                    refused.setdefault(channel, Reason.RATE_LIMITED)
         return refused
 
     def _load(self, request: StartRequest, origin: str | None, now: int) -> _Loaded:

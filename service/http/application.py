@@ -4,7 +4,8 @@ import re
 import secrets
 import time
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, g, request
+from flask.sessions import NullSession, SessionInterface
 
 from service.app import Services
 from service.http import (
@@ -54,16 +55,28 @@ def create_app(services: Services) -> Flask:
     app.url_map.merge_slashes = False  # a user id may hold two
     app.url_map.strict_slashes = False
     app.url_map.converters["anything"] = twilio.Anything
+    app.session_interface = _NoSessions()
     app.extensions["otp"] = services
     problems.register(app)
-    app.extensions["otp-headers"] = headers.defaults(services.core.settings.public_url)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
     app.extensions["otp-docs"] = Book(openapi.describe)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
     app.after_request(_end)
+    defaults = headers.defaults(services.core.settings.public_url)
+    app.wsgi_app = headers.Completed(app.wsgi_app, defaults)  # type: ignore[method-assign]
     return app
+
+
+class _NoSessions(SessionInterface):
+    """Nobody has a session of Flask's; it would make an empty one for each request."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The one that all have."""
+        return self._none
 
 
 def _begin() -> None:
@@ -75,12 +88,13 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    headers.complete(response.headers, current_app.extensions["otp-headers"])
     # The route's template, never the path: paths hold user ids.
-    route = request.url_rule.rule if request.url_rule is not None else "-"
+    rule = request.url_rule
+    route, method = (rule.rule, request.method) if rule is not None else ("-", "-")
     seconds = time.monotonic() - g.started
-    metrics.REQUESTS.labels(route, request.method if request.url_rule else "-", response.status_code).inc()
-    metrics.REQUEST_SECONDS.labels(route, request.method if request.url_rule else "-").observe(seconds)
+    count, duration = metrics.answered(route, method, response.status_code)
+    count.inc()
+    duration.observe(seconds)
     if response.status_code >= 500:
         _log.warning(
             "request",

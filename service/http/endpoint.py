@@ -5,13 +5,13 @@ def make(call: Call[ThingRequest]) -> Answer: ...
 """
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from flask import Blueprint, Response, current_app, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -214,5 +214,5 @@ def _render(answer: Answer | Response) -> Response:
         return answer
     if answer.body is None:
         return Response(status=answer.status, headers=dict(answer.headers))
-    payload = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
+    payload = msgspec.json.encode(answer.body)
     return Response(payload, answer.status, dict(answer.headers), content_type=_JSON)

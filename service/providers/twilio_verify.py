@@ -62,6 +62,7 @@ class TwilioVerify:
         http = TwilioHttpClient(max_retries=0)  # time is bounded by `within`, retries are the plan's
         http.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
         http.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+        _settle_environment(http.session, account.base_url)
         self._http = http
         client = Client(account.account_sid, account.auth_token, http_client=http)
         client.verify.base_url = account.base_url
@@ -174,6 +175,13 @@ class TwilioVerify:
         except (DeadlineExceeded, requests.RequestException, TwilioException, ValueError, TypeError):
             return False
         return True
+
+
+def _settle_environment(session: requests.Session, url: str) -> None:
+    """Look at the environment's proxies and CA bundle now, and not before each call as `requests` does."""
+    settled = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = settled["proxies"], settled["verify"]
+    session.trust_env = False
 
 
 def _code(error: TwilioRestException) -> int:

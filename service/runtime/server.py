@@ -173,8 +173,6 @@ def _serve(site: _Site, *, json_output: bool) -> None:
         first_key = supervisor.start(_first_key(site, heard))
         if upgrades:  # it takes what it takes, and others would only wait for it
             supervisor.wait_for(partial(_ended, first_key), within=math.inf, otherwise="")
-        if site.has_worker:
-            supervisor.start(Program(name="worker", argv=site.commands.outbox_worker(), env=site.env))
         web = supervisor.start(_web(site))
         run_file.write(site.folder, site.running)
 
@@ -194,6 +192,9 @@ def _serve(site: _Site, *, json_output: bool) -> None:
             within=READY_WITHIN,
             otherwise=f"{site.running.url}/readyz did not answer 200 within {READY_WITHIN:.0f} s",
         )
+        # Last, for nobody's login waits for it: while it begins it takes a core from others.
+        if site.has_worker:
+            supervisor.start(Program(name="worker", argv=site.commands.outbox_worker(), env=site.env))
         banner.show(_ready(site, heard), json_output=json_output)
         with site.listener:  # closed before the web server is: late callers are refused, not held
             supervisor.run()

@@ -36,6 +36,7 @@ _OPTIONS: Mapping[str, Any] = {
     "socket_connect_timeout": CONNECT_TIMEOUT,
     "socket_timeout": COMMAND_TIMEOUT,
     "client_name": "otp-fallback",
+    "socket_read_size": 16 * 1024,  # bytes of buffer that each connection has; by default 64 KiB
 }
 
 

@@ -48,7 +48,7 @@ _ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 
 def keyed_hash(key: bytes, *parts: str) -> str:
     """A keyed hash (HMAC-SHA256, 128 bits of it) of some parts, led by the partition it belongs to."""
-    message = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
+    message = b"".join([len(raw).to_bytes(4) + raw for raw in map(str.encode, parts)])
     digest = hmac.digest(key, message, hashlib.sha256)
     return f"{digest[0] % PARTITIONS:02x}{base64.urlsafe_b64encode(digest[1:17]).decode().rstrip('=')}"
 

@@ -33,6 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from service.deadline import DeadlineExceeded, within
 from service.domain.errors import StoreUnavailable
 from service.store.connections import EXCHANGE_TIMEOUT, Command, Node, Nodes, nodes_for
+from service.store.exchange import distrust_idle, exchange
 
 SCANNED = 500  # keys looked at in a step
 REPLICAS_KNOWN = 1.0  # seconds that a server's replicas are taken to be what they were
@@ -177,7 +178,7 @@ class Store:
 
         failures: list[Exception] = []
 
-        def exchange(node: Node, places: list[int]) -> None:
+        def exchange_with(node: Node, places: list[int]) -> None:
             try:
                 own = [commands[place] for place in places]
                 found = within(EXCHANGE_TIMEOUT, lambda: self._exchange(node, own, durable))
@@ -185,7 +186,7 @@ class Store:
                 failures.append(error)  # told by the caller; a greenlet's own are logged as crashes
                 return
             except DeadlineExceeded:
-                _distrust_idle(node)
+                distrust_idle(node.client)
                 failures.append(StoreUnavailable())
                 return
             for place, answer in zip(places, found, strict=True):
@@ -193,9 +194,11 @@ class Store:
 
         parts = [(node, [waiting[index] for index in indices]) for node, indices in groups]
         if len(parts) == 1:
-            exchange(*parts[0])
+            exchange_with(*parts[0])
         else:  # to all of them at once
-            gevent.joinall([gevent.spawn(exchange, node, places) for node, places in parts], raise_error=True)
+            gevent.joinall(
+                [gevent.spawn(exchange_with, node, places) for node, places in parts], raise_error=True
+            )
         if failures:
             raise failures[0]
         return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
@@ -224,7 +227,7 @@ class Store:
                     answers[len(commands) :] = asked[2:]
         except RedisError as error:
             if isinstance(error, RedisTimeoutError):
-                _distrust_idle(node)
+                distrust_idle(node.client)
             self._nodes.refresh()
             raise _translated(error) from error
         promised, answers = answers[len(commands) :], answers[: len(commands)]
@@ -240,6 +243,8 @@ class Store:
         until, asked = self._asked.get(node.name, (0.0, []))
         if time.monotonic() < until:
             return asked
+        if asked:  # one asks anew; those who come meanwhile go on with what is known
+            self._asked[node.name] = (time.monotonic() + REPLICAS_KNOWN, asked)
         asked = [("WAITAOF", 1, 0, DURABLE_WAIT)] if self.has_waitaof() else []
         try:
             info = node.client.info("replication")
@@ -254,20 +259,7 @@ class Store:
 
     @staticmethod
     def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
-        if len(commands) == 1:
-            try:
-                return [node.client.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-            except ResponseError as error:
-                return [error]
-        pipeline = node.client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        return pipeline.execute(raise_on_error=False)
-
-
-def _distrust_idle(node: Node) -> None:
-    """One connection went silent: those that wait for work may be as dead, and would cost a request each."""
-    node.client.connection_pool.disconnect(inuse_connections=False)
+        return exchange(node.client, commands)
 
 
 def _is_kept(answer: Any) -> bool:

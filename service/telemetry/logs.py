@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ import structlog
 from gevent.hub import Hub
 
 LEFT_OUT = "(left out)"
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 # A line's own parts, and what it may tell. Another key may hold anything, so its value is left out.
 _TOLD = frozenset(
@@ -50,7 +52,7 @@ def configure(stream: Any = None, *, level: int = logging.INFO, production: bool
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _of_which_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _trace_without_values,
@@ -83,8 +85,15 @@ def guard_crashes() -> None:
 
 def begin_request(request_id: str) -> None:
     """Have every line from now on say which request it belongs to."""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    _request_id.set(request_id)
+
+
+def _of_which_request(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if (request_id := _request_id.get()) is not None:
+        event["request_id"] = request_id
+    return event
 
 
 def places(trace: TracebackType | None) -> list[str]:

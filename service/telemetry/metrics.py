@@ -1,5 +1,7 @@
 """Every metric. Labels come from small fixed sets: no ids, no contacts."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 CHALLENGES = Counter("otp_challenges_total", "Challenges started, by the status they started in.", ["status"])
@@ -108,3 +110,9 @@ SLOW_CLIENTS = Counter(
     "Connections ended because a header or body came too slowly, or an answer was not read.",
     ["part"],
 )
+
+
+@cache
+def answered(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """What counts and times answers of a kind. Kept: to find it by its labels takes a lock, each time."""
+    return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route, method)

@@ -41,7 +41,7 @@ def test_runs_everything_and_ends_in_order(serve, tmp_path):
     assert requests.get(f"{told['sandbox_url']}/", timeout=5).status_code == 200
 
     children = server.tree()
-    assert len(server.find("gunicorn")) == 3
+    assert len(server.find("gunicorn")) == 2
     assert server.stop() == 0
     assert not any(lives(process) for process in children)
     log = (tmp_path / "var/logs/valkey.log").read_text()

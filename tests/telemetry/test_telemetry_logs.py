@@ -34,7 +34,7 @@ def written():
 
     yield configure
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    logs._request_id.set(None)
     root.handlers = handlers
 
 
