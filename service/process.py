@@ -2,7 +2,8 @@
 
 import sys
 
-from service.app import Services, build, build_core
+from service.app import Services, build
+from service.core import build_core
 from service.domain.errors import KeyUnusable, SchemaUnknown
 from service.settings import Settings, SettingsError
 from service.store.durability import doubt

@@ -9,7 +9,7 @@ from service.cli.output import as_json, fail, operator, table
 
 def test(json_output: bool) -> None:
     """Send a test alert to every target, now and not by the queue."""
-    from service.app import clock
+    from service.core import clock
     from service.domain.alerts import trial_alert
     from service.providers.alerts import parse_targets
     from service.settings import Settings, SettingsError

@@ -51,7 +51,7 @@ def export(file: str, json_output: bool) -> None:
 
 def restore(file: str, dry_run: bool, replace: bool, json_output: bool) -> None:
     """Bring a backup back."""
-    from service.app import clock, open_store
+    from service.core import clock, open_store
 
     with settings() as found:
         store, sealer = open_store(found)

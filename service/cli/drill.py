@@ -13,7 +13,7 @@ from service.domain.errors import DrillRefused, NotFound, StateConflict
 from service.http.views import drill_view, stuck_user_view
 
 if TYPE_CHECKING:
-    from service.app import Core
+    from service.core import Core
 
 LONGEST, SHORTEST = 14_400, 10  # seconds
 EVERY = 0.5  # seconds between looks

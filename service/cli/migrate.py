@@ -5,7 +5,7 @@ from service.cli.output import as_json, settings
 
 def migrate(json_output: bool) -> None:
     """Bring the state to the schema of this version, as every start does."""
-    from service.app import build_core, open_store
+    from service.core import build_core, open_store
     from service.runtime.progress import upgrading
     from service.store.migrations import CURRENT
     from service.store.schema import Schema

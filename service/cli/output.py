@@ -11,7 +11,7 @@ import typer
 from service.domain.text import SENTENCE_LENGTH, is_application, is_calling_code, is_sentence
 
 if TYPE_CHECKING:
-    from service.app import Core
+    from service.core import Core
     from service.domain.audit import Who
     from service.settings import Settings
 
@@ -26,7 +26,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
 @contextmanager
 def core() -> Iterator["Core"]:
     """The store with its keys, found as `serve` finds it."""
-    from service.app import build_core
+    from service.core import build_core
     from service.runtime.progress import upgrading
 
     with settings() as found:

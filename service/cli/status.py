@@ -15,7 +15,7 @@ from service.http.views import (
 )
 
 if TYPE_CHECKING:
-    from service.app import Core
+    from service.core import Core
 
 EVERY = 2.0  # seconds between looks of `--watch`
 

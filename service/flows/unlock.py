@@ -7,7 +7,7 @@ from service.domain.audit import Who
 from service.domain.contacts import contact
 from service.domain.errors import InvalidInput, NotFound
 from service.flows.audit import Audit
-from service.flows.verifications import nobody
+from service.store import keys
 from service.store.failures import FailuresInRow, FailureStore
 from service.store.users import UserStore
 
@@ -45,5 +45,5 @@ class UnlockUser:
         found = [self._users.key(application, text)]
         with suppress(InvalidInput):
             hashed = self._users.contact_key(application, contact(text, "user_id"))
-            found.append(self._users.key(application, nobody(hashed)))
+            found.append(self._users.key(application, keys.nobody(hashed)))
         return found

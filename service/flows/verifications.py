@@ -170,7 +170,7 @@ class Verifications:
         if contact is None:
             return False
         hashed = self._users.contact_key(challenge.application, contact)
-        if challenge.user == self._users.key(challenge.application, nobody(hashed)):
+        if challenge.user == self._users.key(challenge.application, keys.nobody(hashed)):
             return True  # nothing enrolled answers for it, only what was sent there
         owner = self._users.owner(challenge.application, contact)
         return owner is not None and owner.key == challenge.user
@@ -211,7 +211,7 @@ class Verifications:
 
     def _user_of(self, request: VerificationRequest, hashed: str) -> str:
         owner = self._users.owner(request.application, request.to)
-        return owner.user_id if owner is not None else nobody(hashed)
+        return owner.user_id if owner is not None else keys.nobody(hashed)
 
     def _again(
         self,
@@ -231,14 +231,6 @@ class Verifications:
             if left and self._pointers.count_repeat(hashed, pointer, self._ttl):
                 return challenge, subject
             raise
-
-
-def nobody(hashed: str) -> str:
-    """Who is verified where a number is nobody's, or not one user's alone, by the number's keyed hash.
-
-    Under a keyed hash nobody enrolled anything, whatever user ids an application lets people choose.
-    """
-    return f"to:{hashed}"
 
 
 def text_of(contact: Phone | Email) -> str:

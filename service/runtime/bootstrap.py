@@ -6,7 +6,7 @@ import sys
 
 def main() -> int:
     """Print `{"api_key": KEY or null}`; the exit status. `--given` makes no key that was not given."""
-    from service.app import bootstrap_keys
+    from service.core import bootstrap_keys
     from service.domain.errors import KeyUnusable, SchemaUnknown, StoreUnavailable
     from service.runtime.progress import upgrading
     from service.settings import Settings

@@ -277,3 +277,11 @@ def report(number_hash: str, report_id: str) -> str:
 def idempotency(key_hash: str) -> str:
     """The answer given to a request with an `Idempotency-Key`."""
     return f"otp:{{{key_hash[:2]}}}:i:{key_hash}"
+
+
+def nobody(hashed: str) -> str:
+    """Who is verified where a number is nobody's, or not one user's alone, by the number's keyed hash.
+
+    Under a keyed hash nobody enrolled anything, whatever user ids an application lets people choose.
+    """
+    return f"to:{hashed}"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from service.app import Core
+from service.core import Core
 from service.domain.channels import Channel
 from tests.bench import prepare
 from tests.bench.world import API_KEY, World, wait_for

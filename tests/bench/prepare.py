@@ -16,9 +16,9 @@ from typing import Any, cast
 
 import pyotp
 
-from service.app import Core, build_core
 from service.channels.backup_code import hash_backup_code
 from service.channels.email.code import CODE_FAMILY
+from service.core import Core, build_core
 from service.domain.challenge import Challenge, Subject
 from service.domain.channels import TRAITS, Channel
 from service.domain.codes import derive_code, new_backup_codes

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import redis
 
-from service.app import Core
+from service.core import Core
 from service.domain.channels import Channel
 from service.store import keys
 from tests.bench.goals import Row

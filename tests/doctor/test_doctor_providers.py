@@ -64,7 +64,7 @@ def test_nothing_is_sent(env, doctor, sandbox):
 
 
 def test_a_clock_that_twilio_does_not_share(env, monkeypatch):
-    from service.app import clock
+    from service.core import clock
     from service.runtime.doctor.clocks import twilio
     from service.runtime.doctor.site import Site
     from service.settings import Settings

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from service.app import clock
+from service.core import clock
 from service.runtime.doctor.examination import examine
 from service.runtime.doctor.site import Site
 from service.settings import Settings

@@ -5,7 +5,8 @@ import secrets
 
 import pytest
 
-from service.app import build, build_core
+from service.app import build
+from service.core import build_core
 from service.domain.audit import Who
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone

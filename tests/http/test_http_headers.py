@@ -5,7 +5,8 @@ import re
 import pytest
 import requests
 
-from service.app import build, build_core
+from service.app import build
+from service.core import build_core
 from service.http.application import create_app
 from service.settings import Settings
 from tests.support.stack import API_KEY

@@ -8,7 +8,8 @@ import time
 import pytest
 from twilio.request_validator import RequestValidator
 
-from service.app import build, build_core
+from service.app import build
+from service.core import build_core
 from service.http import application
 from service.http.endpoint import OPERATIONS
 from service.settings import Settings

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from service.app import build, build_core
+from service.app import build
+from service.core import build_core
 from service.settings import Settings
 from service.store.redis import connect
 from service.store.snapshot import Snapshot

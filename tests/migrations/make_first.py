@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from service.app import clock
+from service.core import clock
 from service.store.redis import connect
 from service.store.snapshot import Snapshot
 from tests.support import stack as parts
@@ -103,7 +103,7 @@ def _key(stack: Stack, application: str, *scopes: str, revoke: bool = False) -> 
 
 _MAKE_KEY = """
 import secrets, sys
-from service.app import build_core
+from service.core import build_core
 from service.domain.api_keys import Scope
 from service.settings import Settings
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from service.app import build_core
+from service.core import build_core
 from service.domain.contacts import Email, Phone
 from service.domain.errors import SchemaUnknown
 from service.domain.user import User
@@ -353,7 +353,7 @@ def test_a_backup_of_an_older_schema_and_of_a_newer_one(stack, restored, tmp_pat
 
 
 def _export(url, file, number):
-    from service.app import clock
+    from service.core import clock
     from service.domain.master_keys import parse_master_keys
     from service.store import backup
     from service.store.snapshot import Snapshot

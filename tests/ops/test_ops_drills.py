@@ -173,7 +173,7 @@ def test_who_chose_channels_is_not_without_another_way(drill, api, people):
 
 
 def test_a_stale_end_does_not_end_the_next_one(stack, people, monkeypatch):
-    from service.app import build_core
+    from service.core import build_core
     from service.domain.audit import Who
     from service.domain.errors import NotFound
     from service.settings import Settings

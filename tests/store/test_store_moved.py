@@ -300,7 +300,8 @@ def fuzzed(server):
 
     from conftest import Clock
 
-    from service.app import build, build_core
+    from service.app import build
+    from service.core import build_core
     from service.settings import Settings
 
     # An example that fails is told with its trace, and rendering those would take most of the time.

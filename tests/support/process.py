@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.app import build, build_core
+from service.app import build
+from service.core import build_core
 from service.settings import Settings
 from tests.support.stack import Stack
 

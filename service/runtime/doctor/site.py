@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 
-from service.app import clock as system_clock
 from service.app import twilio_account
+from service.core import clock as system_clock
 from service.domain.master_keys import parse_master_keys
 from service.master_keys import given_master_keys
 from service.providers.twilio_verify import TwilioVerify, VerifyService
