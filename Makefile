@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPESCRIPT := service/client/typescript
 NODE_INSTALLED := $(TYPESCRIPT)/node_modules/.installed
-PYTEST_ARGS ?= -n auto --dist loadfile
+# Twice as many as cores: tests wait for processes more than they compute.
+PYTEST_ARGS ?= -n $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist loadfile
 
 .PHONY: help serve example test lab chaos bench lint types node types-ts layers openapi messages locks audit demo clean
 

@@ -6,21 +6,19 @@ https://www.twilio.com/docs/verify/api
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-import requests
-from requests.adapters import HTTPAdapter
 from twilio.base import values
 from twilio.base.exceptions import TwilioException, TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import HTTPError, ProtocolError, SSLError
+from urllib3.exceptions import TimeoutError as TimeoutFault
 
 from service.deadline import DeadlineExceeded, within
 from service.domain.channels import Channel
 from service.domain.contacts import Phone
 from service.domain.failures import CheckFailure, FailureClass, Reason, SendFailure
 from service.providers.twilio_errors import check_failure, is_over, send_failure
+from service.providers.twilio_http import TwilioHttp
 
-CONNECTIONS = 512  # a process may have this many calls under way before it opens throw-away connections
 CHANNELS = {Channel.SMS: "sms", Channel.VOICE: "call", Channel.WHATSAPP: "whatsapp"}
 # https://www.twilio.com/docs/verify/supported-languages; others would be refused (60200)
 LOCALES = frozenset(
@@ -59,12 +57,8 @@ class TwilioVerify:
     name = "twilio_verify"
 
     def __init__(self, account: TwilioAccount) -> None:
-        http = TwilioHttpClient(max_retries=0)  # time is bounded by `within`, retries are the plan's
-        http.session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
-        http.session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
-        _settle_environment(http.session, account.base_url)
-        self._http = http
-        client = Client(account.account_sid, account.auth_token, http_client=http)
+        self._http = TwilioHttp(account.base_url)
+        client = Client(account.account_sid, account.auth_token, http_client=self._http)
         client.verify.base_url = account.base_url
         self._service = client.verify.v2.services(account.service_sid)
 
@@ -109,7 +103,7 @@ class TwilioVerify:
             ) from None
         except TwilioRestException as error:
             raise send_failure(error.status, _code(error)) from None
-        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+        except (HTTPError, TwilioException, ValueError, TypeError) as error:
             raise SendFailure(
                 FailureClass.PROVIDER_FAULT,
                 Reason.PROVIDER_ERROR,
@@ -140,13 +134,13 @@ class TwilioVerify:
             if is_over(error.status, _code(error)):
                 return "over"
             raise check_failure(error.status, _code(error)) from None
-        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+        except (HTTPError, TwilioException, ValueError, TypeError) as error:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
         return "approved" if checked.status == "approved" and checked.valid is True else "wrong"
 
     def _distrust_idle(self) -> None:
         """One connection went silent: those that wait for work may be dead, and would cost a call each."""
-        self._http.session.close()  # only its idle ones; it goes on with new ones
+        self._http.close_idle()
 
     def look_up(self, *, deadline: float) -> VerifyService:
         """Read how the service is set up. Nothing is sent to anybody.
@@ -163,7 +157,7 @@ class TwilioVerify:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, "timeout") from None
         except TwilioRestException as error:
             raise check_failure(error.status, _code(error)) from None
-        except (requests.RequestException, TwilioException, ValueError, TypeError) as error:
+        except (HTTPError, TwilioException, ValueError, TypeError) as error:
             raise CheckFailure(FailureClass.PROVIDER_FAULT, _transport_code(error)) from None
 
     def finish(self, sid: str, status: Literal["canceled", "approved"], *, deadline: float) -> bool:
@@ -172,16 +166,9 @@ class TwilioVerify:
             within(deadline, lambda: self._service.verifications(sid).update(status=status))
         except TwilioRestException as error:
             return is_over(error.status, _code(error))
-        except (DeadlineExceeded, requests.RequestException, TwilioException, ValueError, TypeError):
+        except (DeadlineExceeded, HTTPError, TwilioException, ValueError, TypeError):
             return False
         return True
-
-
-def _settle_environment(session: requests.Session, url: str) -> None:
-    """Look at the environment's proxies and CA bundle now, and not before each call as `requests` does."""
-    settled = session.merge_environment_settings(url, {}, None, None, None)
-    session.proxies, session.verify = settled["proxies"], settled["verify"]
-    session.trust_env = False
 
 
 def _code(error: TwilioRestException) -> int:
@@ -204,19 +191,15 @@ def _locale(wanted: str) -> object:
 
 def _may_have_arrived(error: Exception) -> bool:
     """Whether a request may have been carried out: its connection ended before the answer, not before it."""
-    return (
-        isinstance(error, requests.exceptions.ConnectionError)
-        and bool(error.args)
-        and isinstance(error.args[0], ProtocolError)
-    )
+    return isinstance(error, ProtocolError)
 
 
 def _transport_code(error: Exception) -> str:
     """A word for what is not an HTTP error; the exception's text may hold a URL, so it stays here."""
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, SSLError):
         return "tls"
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, TimeoutFault):
         return "timeout"
-    if isinstance(error, requests.exceptions.JSONDecodeError | ValueError | TypeError):
+    if isinstance(error, ValueError | TypeError):
         return "unreadable"
     return "connection"

@@ -12,7 +12,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -44,7 +44,7 @@ class Tracing:
         trace.set_tracer_provider(provider)
         # A caller's trace goes on here; its baggage, which may hold anything, is not taken up.
         propagate.set_global_textmap(TraceContextTextMapPropagator())
-        RequestsInstrumentor().instrument()
+        URLLib3Instrumentor().instrument()
         RedisInstrumentor().instrument()
         self._tracer = provider.get_tracer("otp-fallback", service.__version__)
 

@@ -33,7 +33,10 @@ def call(port, method, path, body=None, **headers):
     with contextlib.closing(connection):
         connection.request(method, path, body, {"Authorization": f"Bearer {API_KEY}", **headers})
         answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        try:
+            return answer.status, answer.read().decode()
+        except http.client.IncompleteRead as cut:  # refused while the request was still being written
+            return answer.status, cut.partial.decode()
 
 
 def replaced(text, *pairs):
