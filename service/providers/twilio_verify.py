@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from twilio.base import values
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
-from urllib3.exceptions import HTTPError, ProtocolError, SSLError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError
 from urllib3.exceptions import TimeoutError as TimeoutFault
 
 from service.deadline import DeadlineExceeded, within
@@ -198,7 +198,7 @@ def _transport_code(error: Exception) -> str:
     """A word for what is not an HTTP error; the exception's text may hold a URL, so it stays here."""
     if isinstance(error, SSLError):
         return "tls"
-    if isinstance(error, TimeoutFault):
+    if isinstance(error, TimeoutFault) and not isinstance(error, NewConnectionError):  # which is one
         return "timeout"
     if isinstance(error, ValueError | TypeError):
         return "unreadable"

@@ -72,6 +72,12 @@ def services(process):
 _numbers = iter(range(10_000, 99_999))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Who decides goes on to, however long a busy machine takes from one step to the next."""
+    monkeypatch.setattr("service.store.health.LEASE", 60_000)
+
+
 def start(services, *, email=True, phone=None, **fields):
     n = next(_numbers)
     request = StartRequest(
