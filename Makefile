@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPESCRIPT := service/client/typescript
 NODE_INSTALLED := $(TYPESCRIPT)/node_modules/.installed
-# Twice as many as cores: tests wait for processes more than they compute.
-PYTEST_ARGS ?= -n $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist loadfile
+# Half as many again as cores: tests wait for processes, too.
+PYTEST_ARGS ?= -n $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN) / 2) --dist loadfile
 
 .PHONY: help serve example test lab chaos bench lint types node types-ts layers openapi messages locks audit demo clean
 
