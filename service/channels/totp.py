@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from service.domain.totp import matching_step
 from service.domain.user import User
 
 
@@ -19,14 +18,7 @@ def match(user: User, code: str, now: int) -> TotpMatch | None:
     for factor in user.totp:
         if len(code) != factor.digits:
             continue
-        step = matching_step(
-            factor.secret,
-            code,
-            now,
-            algorithm=factor.algorithm,
-            digits=factor.digits,
-            period=factor.period,
-        )
+        step = factor.step_of(code, now)
         if step is not None and step > factor.last_step:
             found = TotpMatch(factor.id, step)
     return found

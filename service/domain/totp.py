@@ -1,8 +1,7 @@
-"""Time-based one-time passwords (RFC 6238). What apps are shown is pyotp's."""
+"""Time-based one-time passwords (RFC 6238), on pyotp."""
 
 import base64
 import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -42,21 +41,13 @@ def matching_step(
     The steps around the present one are all computed and compared in constant time. Whether the step was
     used before is for the store to say, in the same step that uses it up.
     """
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
+    otp = pyotp.TOTP(secret, digits=digits, digest=_DIGESTS[algorithm], interval=period)
     present = now_ms // 1000 // period
     found = None
     for step in range(present - WINDOW, present + WINDOW + 1):
-        if same_code(code, _code(key, step, algorithm, digits)):
+        if same_code(code, otp.generate_otp(step)):
             found = step
     return found
-
-
-def _code(key: bytes, step: int, algorithm: Algorithm, digits: int) -> str:
-    """The code of a step: HOTP with the step for its counter (RFC 4226 section 5.3)."""
-    digest = hmac.digest(key, step.to_bytes(8), algorithm)
-    at = digest[-1] & 15
-    number = int.from_bytes(digest[at : at + 4]) & 0x7FFF_FFFF
-    return f"{number % 10**digits:0{digits}d}"
 
 
 def clock_offset(secret: str, code: str, now_ms: int) -> int | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
-from service.domain.totp import DIGITS, PERIOD, Algorithm
+from service.domain.totp import DIGITS, PERIOD, Algorithm, matching_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,12 @@ class TotpFactor:
     period: int = PERIOD
     last_step: int = 0
     last_used_at: int = 0
+
+    def step_of(self, code: str, now: int) -> int | None:
+        """The time step around now (ms) for which the app shows this code, used up or not; or `None`."""
+        return matching_step(
+            self.secret, code, now, algorithm=self.algorithm, digits=self.digits, period=self.period
+        )
 
     def __repr__(self) -> str:
         return f"TotpFactor({self.id})"

@@ -8,7 +8,7 @@ from service.channels.backup_code import hash_backup_code
 from service.domain.codes import RandomBytes, new_backup_codes, normalise_numeric
 from service.domain.errors import EnrollmentEnded, FieldFault, InvalidInput, NotFound, StateConflict
 from service.domain.events import Event
-from service.domain.totp import DIGITS, PERIOD, Algorithm, clock_offset, matching_step, new_secret
+from service.domain.totp import DIGITS, PERIOD, Algorithm, clock_offset, new_secret
 from service.domain.user import TotpFactor, User
 from service.store import keys
 from service.store.enrollments import EnrollmentStore, PendingEnrollment
@@ -118,23 +118,7 @@ class Enroll:
         enrollment = self.pending(application, enrollment_id)
         now = self._clock()
         numeric = normalise_numeric(code)
-        step = (
-            matching_step(
-                enrollment.secret,
-                numeric,
-                now,
-                algorithm=enrollment.algorithm,
-                digits=enrollment.digits,
-                period=enrollment.period,
-            )
-            if numeric
-            else None
-        )
-        if step is None:
-            raise InvalidInput(
-                FieldFault("code", "not the app's present code; if it keeps failing, check the phone's clock")
-            )
-        factor = TotpFactor(
+        unconfirmed = TotpFactor(
             id=factor_id_of(enrollment.id),
             secret=enrollment.secret,
             label=enrollment.label,
@@ -143,8 +127,13 @@ class Enroll:
             digits=enrollment.digits,
             period=enrollment.period,
             created_at=now,
-            last_step=step,  # the confirming code can't be used to log in
         )
+        step = unconfirmed.step_of(numeric, now) if numeric else None
+        if step is None:
+            raise InvalidInput(
+                FieldFault("code", "not the app's present code; if it keeps failing, check the phone's clock")
+            )
+        factor = replace(unconfirmed, last_step=step)  # the confirming code can't be used to log in
 
         spoken = enrollment.locale or locale
 
@@ -302,16 +291,7 @@ def was_believed(factor: TotpFactor, code: str) -> bool:
     numeric = normalise_numeric(code)
     if numeric is None or factor.last_step == 0:
         return False
-    then = factor.last_step * factor.period * 1000
-    step = matching_step(
-        factor.secret,
-        numeric,
-        then,
-        algorithm=factor.algorithm,
-        digits=factor.digits,
-        period=factor.period,
-    )
-    return step == factor.last_step
+    return factor.step_of(numeric, factor.last_step * factor.period * 1000) == factor.last_step
 
 
 def _event(kind: str, user: User, at: int, **data: object) -> Event:
