@@ -46,8 +46,9 @@ from service.flows.watch import WatchEvents
 from service.flows.webhooks import ManageWebhooks, TellWebhooks
 from service.providers.smtp import SmtpMailer, SmtpServer
 from service.providers.statuspage import StatusPage
+from service.providers.twilio_http import ProxyUnusable
 from service.providers.twilio_verify import TwilioAccount, TwilioVerify
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.store.api_keys import ApiKeyStore
 from service.store.challenges import ChallengeStore
 from service.store.changes import ChangeListener
@@ -108,7 +109,12 @@ class Services:
 
 
 def build(core: Core) -> Services:
-    """Put the service together."""
+    """Put the service together.
+
+    Raises:
+        SettingsError: the environment's proxy can't be used.
+        StoreUnavailable: Redis can't be reached.
+    """
     settings, store, limits = core.settings, core.store, core.settings.limits
     users = core.users
     api_keys = core.api_keys  # one cache for both doors
@@ -272,8 +278,12 @@ def _phone_codes(core: Core, users: UserStore) -> PhoneCodes | None:
     account, limits = twilio_account(core.settings), core.settings.limits
     if account is None:
         return None
+    try:
+        twilio = TwilioVerify(account)
+    except ProxyUnusable as error:
+        raise SettingsError(str(error)) from None
     return PhoneCodes(
-        TwilioVerify(account),
+        twilio,
         NumberStore(core.store, limits.number, limits.prefix, limits.phone),
         users,
         codes_key=core.keyring.codes,

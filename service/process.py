@@ -28,12 +28,12 @@ def begin() -> Services:
         logs.configure(production=settings.env == "production")
         logs.guard_crashes()
         traces.configure(settings.otlp_endpoint)
-        core = build_core(settings)
+        services = build(build_core(settings))
     except (SettingsError, KeyUnusable, SchemaUnknown) as error:
         _log.critical("start_refused", reason=str(error))
         sys.exit(REFUSED)
     if not settings.is_child:
-        doubted = doubt(core.store, strict=settings.durability == "strict")
+        doubted = doubt(services.core.store, strict=settings.durability == "strict")
         if doubted is not None:
             _log.warning("durability_in_doubt", reason=doubted)
-    return build(core)
+    return services

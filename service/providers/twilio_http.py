@@ -8,8 +8,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from logging import getLogger
 from pathlib import Path
-from ssl import create_default_context
-from urllib.parse import urlencode, urlsplit
+from ssl import SSLContext, create_default_context
+from urllib.parse import urlencode
 
 import requests
 import urllib3
@@ -19,10 +19,14 @@ from twilio.http.response import Response
 CONNECTIONS = 512  # a process may have this many calls under way before it opens throw-away connections
 
 
+class ProxyUnusable(Exception):
+    """The environment names a proxy that can't be used. `str()` says so."""
+
+
 class TwilioHttp(HttpClient):  # type: ignore[misc]
     """Calls one base URL. Time is bounded by who calls, retries are the plan's, redirects nobody's.
 
-    The environment's proxies and CA bundle are those of when it was made.
+    The environment's proxies and CA bundle are those of when it is made, which may raise `ProxyUnusable`.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -36,14 +40,11 @@ class TwilioHttp(HttpClient):  # type: ignore[misc]
             cafile=None if is_folder else bundle, capath=bundle if is_folder else None
         )
         proxy = requests.utils.select_proxy(base_url, settled["proxies"])
-        self._pools: urllib3.PoolManager
-        if proxy is None:
-            self._pools = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=tls)
-        else:
-            named = urllib3.make_headers(proxy_basic_auth=_credentials(proxy))
-            self._pools = urllib3.ProxyManager(
-                proxy, maxsize=CONNECTIONS, proxy_headers=named, ssl_context=tls
-            )
+        self._pools = (
+            _by_proxy(proxy, tls)
+            if proxy is not None
+            else urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=tls)
+        )
         self._authorizations: dict[tuple[str, str], str] = {}
 
     def request(
@@ -80,6 +81,11 @@ class TwilioHttp(HttpClient):  # type: ignore[misc]
         return self._authorizations[auth]
 
 
-def _credentials(proxy: str) -> str | None:
-    parts = urlsplit(proxy)
-    return f"{parts.username}:{parts.password or ''}" if parts.username else None
+def _by_proxy(proxy: str, tls: SSLContext) -> urllib3.PoolManager:
+    url = requests.utils.prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+    user, password = requests.utils.get_auth_from_url(url)
+    named = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+    try:
+        return urllib3.ProxyManager(url, maxsize=CONNECTIONS, proxy_headers=named, ssl_context=tls)
+    except ValueError:  # its text has the URL, and a password may be in that
+        raise ProxyUnusable("HTTPS_PROXY: expected http://host:port or https://host:port") from None

@@ -2,6 +2,7 @@
 
 from service.domain.codes import DIGITS
 from service.domain.failures import CheckFailure
+from service.providers.twilio_http import ProxyUnusable
 from service.runtime.doctor.finding import Finding, fail, ok, skip, warn
 from service.runtime.doctor.site import Site
 
@@ -36,6 +37,8 @@ def service(site: Site) -> Finding:
     where = site.settings.twilio_verify_base_url
     try:
         found = site.verify_service
+    except ProxyUnusable as error:
+        return fail(str(error), "set it so, or unset it; NO_PROXY names hosts that are reached without")
     except CheckFailure as failure:
         what, mend = _EXPLAINED.get(failure.code, ("Twilio answers with an error", _OTHER))
         return fail(f"{where}: {what} ({failure.code})", mend)
