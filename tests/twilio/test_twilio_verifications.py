@@ -245,6 +245,14 @@ def test_many_at_once_begin_one(verify, stack):
     assert {code for status, _, code in answers if status != 201} <= {60212, 60203}
 
 
+def test_a_plus_sign_that_was_not_encoded(stack):
+    to = number(47)
+    begun = post(stack, "/Verifications", To=f" {to[1:]}", Channel="sms")
+    assert (begun.status_code, begun.json()["to"]) == (201, to)
+    checked = post(stack, "/VerificationCheck", To=f" {to[1:]}", Code=stack.sandbox.code(to))
+    assert checked.json()["valid"]
+
+
 def test_two_checks_of_one_code_approve_once(verify, stack):
     to = number(41)
     verify.verifications.create(to=to, channel="sms")
