@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -26,6 +26,8 @@ from service.settings.kinds import (
     OptionalSecret,
     OptionalText,
     check_scheme,
+    read_by,
+    unset_if_blank,
 )
 from service.settings.limits import LimitSettings
 
@@ -158,7 +160,7 @@ class Settings(LimitSettings):
         validation_alias="OTP_RUNBOOK_URL",
         description="The address below which alerts say the runbooks are; unset: `deploy/runbooks`.",
     )
-    private_hooks: OptionalText = Field(
+    private_hooks: Annotated[Annotated[str, read_by(parse_private_hosts)] | None, unset_if_blank] = Field(
         None,
         validation_alias="OTP_PRIVATE_HOOKS",
         description=(
@@ -166,7 +168,7 @@ class Settings(LimitSettings):
             "machine, else none."
         ),
     )
-    trusted_proxies: OptionalText = Field(
+    trusted_proxies: Annotated[Annotated[str, read_by(TrustedProxies.parse)] | None, unset_if_blank] = Field(
         None,
         validation_alias="OTP_TRUSTED_PROXIES",
         description="Addresses and networks of proxies whose `X-Forwarded-For` is believed.",
@@ -232,7 +234,7 @@ class Settings(LimitSettings):
         validation_alias="OTP_BRAND_LOGO",
         description="The pages' logo: a `.svg` or `.png` file of at most 32 KiB.",
     )
-    return_urls: OptionalText = Field(
+    return_urls: Annotated[Annotated[str, read_by(parse_return_urls)] | None, unset_if_blank] = Field(
         None,
         validation_alias="OTP_RETURN_URLS",
         description=(
@@ -302,27 +304,6 @@ class Settings(LimitSettings):
             parts = check_scheme(value.get_secret_value(), SMTP_SCHEMES)
             if not parts:
                 raise ValueError("expected smtp://[user:password@]host[:port]")
-        return value
-
-    @field_validator("return_urls")
-    @classmethod
-    def _return_urls_parse(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_return_urls(value)
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _trusted_proxies_parse(cls, value: str | None) -> str | None:
-        if value is not None:
-            TrustedProxies.parse(value)
-        return value
-
-    @field_validator("private_hooks")
-    @classmethod
-    def _private_hooks_parse(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_private_hosts(value)
         return value
 
     @field_validator("alert_urls")

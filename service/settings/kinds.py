@@ -1,5 +1,6 @@
 """Kinds of values that settings have, and how each is told from a mistake."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -44,16 +45,26 @@ def _logo(value: Path) -> Path:
     return value
 
 
+def read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """A text that `parse` takes. It stays a text: that is how child processes get it."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
 def _blank_is_unset(value: object) -> object:
     """An empty variable means unset: compose files and shells pass `NAME=` for what is not given."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
-_unset_if_blank = BeforeValidator(_blank_is_unset)
-OptionalText = Annotated[str | None, _unset_if_blank]
-OptionalSecret = Annotated[SecretStr | None, _unset_if_blank]
-OptionalPath = Annotated[Path | None, _unset_if_blank]
-OptionalPort = Annotated[Annotated[int, Field(ge=1, le=65535)] | None, _unset_if_blank]
+unset_if_blank = BeforeValidator(_blank_is_unset)
+OptionalText = Annotated[str | None, unset_if_blank]
+OptionalSecret = Annotated[SecretStr | None, unset_if_blank]
+OptionalPath = Annotated[Path | None, unset_if_blank]
+OptionalPort = Annotated[Annotated[int, Field(ge=1, le=65535)] | None, unset_if_blank]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-OptionalHttpUrl = Annotated[HttpUrl | None, _unset_if_blank]
-OptionalLogo = Annotated[Annotated[Path, AfterValidator(_logo)] | None, _unset_if_blank]
+OptionalHttpUrl = Annotated[HttpUrl | None, unset_if_blank]
+OptionalLogo = Annotated[Annotated[Path, AfterValidator(_logo)] | None, unset_if_blank]

@@ -1,14 +1,16 @@
-"""The settings that limit: countries served, rates, attempts, wrong codes. they are among `Settings`."""
+"""The settings that limit: countries served, rates, attempts, wrong codes. They are among `Settings`."""
 
 import re
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import limits as limit
 from service.domain.toll_fraud import Served
-from service.settings.kinds import OptionalText
+from service.settings.kinds import read_by, unset_if_blank
+
+RateText = Annotated[str, read_by(limit.Rate.parse)]
 
 
 class LimitSettings(BaseSettings):
@@ -16,12 +18,12 @@ class LimitSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    countries: OptionalText = Field(
+    countries: Annotated[Annotated[str, read_by(Served.parse)] | None, unset_if_blank] = Field(
         None,
         validation_alias="OTP_COUNTRIES",
         description="Countries that messages are sent to (`US,CA,+49`); unset: all.",
     )
-    limit_address: str = Field(
+    limit_address: RateText = Field(
         "300/10m",
         validation_alias="OTP_LIMIT_ADDRESS",
         description=(
@@ -29,26 +31,26 @@ class LimitSettings(BaseSettings):
             "`off`: no limit."
         ),
     )
-    limit_application: str = Field(
+    limit_application: RateText = Field(
         "60000/1m", validation_alias="OTP_LIMIT_APPLICATION", description="Challenges of one application."
     )
-    limit_user: str = Field(
+    limit_user: RateText = Field(
         "120/1h",
         validation_alias="OTP_LIMIT_USER",
         description="Challenges of one user; above it nothing is sent, and apps and backup codes go on.",
     )
-    limit_number: str = Field(
+    limit_number: RateText = Field(
         "60/1h",
         validation_alias="OTP_LIMIT_NUMBER",
         description="Messages to one number or mailbox; half of it from one address.",
     )
-    limit_prefix: str = Field(
+    limit_prefix: RateText = Field(
         "300/10m", validation_alias="OTP_LIMIT_PREFIX", description="Messages to one block of 10 000 numbers."
     )
-    limit_phone: str = Field(
+    limit_phone: RateText = Field(
         "off", validation_alias="OTP_LIMIT_PHONE", description="All messages to phones: a budget."
     )
-    limit_mail: str = Field(
+    limit_mail: RateText = Field(
         "off", validation_alias="OTP_LIMIT_MAIL", description="All codes by e-mail: a budget."
     )
     max_attempts: int = Field(
@@ -87,21 +89,6 @@ class LimitSettings(BaseSettings):
         ge=1,
         le=100,
     )
-
-    @field_validator("countries")
-    @classmethod
-    def _countries_parse(cls, value: str | None) -> str | None:
-        Served.parse(value)
-        return value
-
-    @field_validator(
-        *("limit_address", "limit_application", "limit_user", "limit_number", "limit_prefix"),
-        *("limit_phone", "limit_mail"),
-    )
-    @classmethod
-    def _rates_parse(cls, value: str) -> str:
-        limit.Rate.parse(value)
-        return value
 
     @field_validator("cool_down")
     @classmethod
