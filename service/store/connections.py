@@ -50,7 +50,7 @@ class Node(NamedTuple):
 class Nodes(Protocol):
     """Where commands go."""
 
-    def spread(self, commands: Sequence[Command]) -> list[tuple[Node, list[int]]]:
+    def spread(self, commands: Sequence[Command]) -> Sequence[tuple[Node, Sequence[int]]]:
         """The servers that commands are for, each with their places in the list.
 
         Raises:
@@ -84,14 +84,15 @@ class OneServer:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
+        self._node = Node("the server", client)
 
-    def spread(self, commands: Sequence[Command]) -> list[tuple[Node, list[int]]]:
+    def spread(self, commands: Sequence[Command]) -> Sequence[tuple[Node, Sequence[int]]]:
         """All of them to the one."""
-        return [(Node("the server", self._client), list(range(len(commands))))]
+        return [(self._node, range(len(commands)))]
 
     def all(self) -> Sequence[Node]:
         """The one."""
-        return [Node("the server", self._client)]
+        return [self._node]
 
     def refresh(self) -> None:
         """The pool asks the Sentinel whenever it connects."""
@@ -120,7 +121,7 @@ class Cluster:
         self._stale = False
         self._looked_at = float("-inf")
 
-    def spread(self, commands: Sequence[Command]) -> list[tuple[Node, list[int]]]:
+    def spread(self, commands: Sequence[Command]) -> Sequence[tuple[Node, Sequence[int]]]:
         """Each to the primary of its key's slot; what has no key, to any."""
         cluster = self._cluster()
         groups: dict[str, tuple[Node, list[int]]] = {}

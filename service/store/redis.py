@@ -30,9 +30,9 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.deadline import DeadlineExceeded, within
+from service.deadline import DeadlineExceeded
 from service.domain.errors import StoreUnavailable
-from service.store.connections import EXCHANGE_TIMEOUT, Command, Node, Nodes, nodes_for
+from service.store.connections import Command, Node, Nodes, nodes_for
 from service.store.exchange import distrust_idle, exchange
 
 SCANNED = 500  # keys looked at in a step
@@ -112,14 +112,18 @@ class Store:
         if not commands:
             return []
         durable = durable and self._strict
-        answers: list[Any] = [None] * len(commands)
-        waiting = list(range(len(commands)))
-        for attempt in range(_MOVES):
-            waiting = self._send_once(commands, waiting, answers, durable)
-            if not waiting:
+        answers = self._send(commands, durable)
+        if not any(isinstance(answer, Exception) for answer in answers):
+            return answers
+        for attempt in range(_MOVES - 1):
+            moved = [place for place, answer in enumerate(answers) if isinstance(answer, _ELSEWHERE)]
+            if not moved:
                 break
             self._nodes.refresh()
             time.sleep(_MOVE_PAUSE * attempt)
+            found = self._send([commands[place] for place in moved], durable)
+            for place, answer in zip(moved, found, strict=True):
+                answers[place] = answer
         for answer in answers:
             if isinstance(answer, Exception):
                 raise _translated(answer) from answer
@@ -151,92 +155,93 @@ class Store:
         """
         if self._waitaof is None:
             try:
-                self.client.execute_command("WAITAOF", 1, 0, 1)  # type: ignore[no-untyped-call]
-                self._waitaof = True
-            except ResponseError as error:
-                # Before 7.2 the command is unknown. What a server says that is a replica just now, or
-                # loading, is no answer for good.
-                if not any(word in str(error) for word in ("unknown command", "appendonly")):
-                    raise StoreUnavailable from error
-                self._waitaof = False
-            except RedisError as error:
-                raise _translated(error) from error
+                (answer,) = exchange(self.client, [("WAITAOF", 1, 0, 1)])
+            except (RedisError, DeadlineExceeded) as error:
+                raise StoreUnavailable from error
+            # Before 7.2 the command is unknown. What a server says that is a replica just now, or loading,
+            # is no answer for good.
+            refused = isinstance(answer, ResponseError)
+            if refused and not any(word in str(answer) for word in ("unknown command", "appendonly")):
+                raise StoreUnavailable from answer
+            self._waitaof = not refused
         return self._waitaof
 
     def subscriber(self) -> PubSub:
         """A connection of its own, to listen on."""
         return self._nodes.subscriber()
 
-    def _send_once(
-        self, commands: Sequence[Command], waiting: Sequence[int], answers: list[Any], durable: bool
-    ) -> list[int]:
-        """Send those that wait; returns the places of those that went elsewhere meanwhile."""
+    def _send(self, commands: Sequence[Command], durable: bool) -> list[Any]:
+        """Send each to its server; what was not done because it belongs elsewhere by now says so."""
         try:
-            groups = self._nodes.spread([commands[place] for place in waiting])
+            groups = self._nodes.spread(commands)
         except RedisError as error:
             raise _translated(error) from error
+        if len(groups) == 1:
+            return self._exchange(groups[0][0], commands, durable)
 
+        answers: list[Any] = [None] * len(commands)
         failures: list[Exception] = []
 
-        def exchange_with(node: Node, places: list[int]) -> None:
+        def exchange_with(node: Node, places: Sequence[int]) -> None:
             try:
-                own = [commands[place] for place in places]
-                found = within(EXCHANGE_TIMEOUT, lambda: self._exchange(node, own, durable))
+                found = self._exchange(node, [commands[place] for place in places], durable)
             except (StoreUnavailable, RedisError) as error:
                 failures.append(error)  # told by the caller; a greenlet's own are logged as crashes
-                return
-            except DeadlineExceeded:
-                distrust_idle(node.client)
-                failures.append(StoreUnavailable())
                 return
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
 
-        parts = [(node, [waiting[index] for index in indices]) for node, indices in groups]
-        if len(parts) == 1:
-            exchange_with(*parts[0])
-        else:  # to all of them at once
-            gevent.joinall(
-                [gevent.spawn(exchange_with, node, places) for node, places in parts], raise_error=True
-            )
+        # To all of them at once.
+        gevent.joinall([gevent.spawn(exchange_with, *group) for group in groups], raise_error=True)
         if failures:
             raise failures[0]
-        return [place for place in waiting if isinstance(answers[place], _ELSEWHERE)]
+        return answers
 
     def _exchange(self, node: Node, commands: Sequence[Command], durable: bool) -> list[Any]:
         """Run commands on one server."""
+        promises: Sequence[Command] = ()
         try:
-            promises = self._promises(node) if durable else []
-            sent = [*commands, *promises]
-            answers = self._send(node, sent)
-            missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if missing:
-                for i in missing:
-                    node.client.script_load(self._scripts[sent[i][1]].text)
-                again = [*missing, *range(len(commands), len(sent))]
-                for i, answer in zip(again, self._send(node, [sent[i] for i in again]), strict=True):
-                    answers[i] = answer
-            for i, answer in enumerate(answers):
-                # It is being moved: only this once it is there. To redis-py `MOVED` is a kind of that.
-                if isinstance(answer, AskError) and not isinstance(answer, MovedError):
-                    target = self._nodes.at(answer.host, answer.port)
-                    if sent[i][0] == "EVALSHA":
-                        target.client.script_load(self._scripts[sent[i][1]].text)
-                    asked = self._send(target, [("ASKING",), sent[i], *sent[len(commands) :]])
-                    answers[i] = asked[1]
-                    answers[len(commands) :] = asked[2:]
-        except RedisError as error:
-            if isinstance(error, RedisTimeoutError):
+            if durable:
+                promises = self._promises(node)
+            answers = exchange(node.client, commands, promises)
+            if any(isinstance(answer, ResponseError) for answer in answers):
+                self._ask_again(node, commands, promises, answers)
+        except (RedisError, DeadlineExceeded) as error:
+            if isinstance(error, RedisTimeoutError | DeadlineExceeded):
                 distrust_idle(node.client)
             self._nodes.refresh()
             raise _translated(error) from error
-        promised, answers = answers[len(commands) :], answers[: len(commands)]
+        if not promises:
+            return answers
+        promised = answers[len(commands) :]
+        del answers[len(commands) :]
         if all(isinstance(answer, _ELSEWHERE) for answer in answers):
             return answers  # nothing was done here that could be kept
         if not all(map(_is_kept, promised)):
             self._nodes.refresh()  # perhaps it is a primary no more
             raise StoreUnavailable("The change was not confirmed to be kept in time.")
         return answers
+
+    def _ask_again(
+        self, node: Node, commands: Sequence[Command], promises: Sequence[Command], answers: list[Any]
+    ) -> None:
+        """Run what was not for want of its script, or for its key's being moved; answers are replaced."""
+        missing = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if missing:
+            again = [commands[place] for place in missing]
+            self._load_scripts(node, again)
+            found = exchange(node.client, again, promises)
+            for place, answer in zip([*missing, *range(len(commands), len(answers))], found, strict=True):
+                answers[place] = answer
+        for place, answer in enumerate(answers):
+            # Only this once it is where it is being moved to. To redis-py `MOVED` is a kind of that.
+            if isinstance(answer, AskError) and not isinstance(answer, MovedError):
+                target = self._nodes.at(answer.host, answer.port)
+                if commands[place][0] == "EVALSHA":
+                    self._load_scripts(target, [commands[place]])
+                asked = exchange(target.client, [("ASKING",), commands[place]], promises)
+                answers[place] = asked[1]
+                answers[len(commands) :] = asked[2:]
 
     def _promises(self, node: Node) -> list[Command]:
         """What to ask a server after writes that must not be lost."""
@@ -246,10 +251,11 @@ class Store:
         if asked:  # one asks anew; those who come meanwhile go on with what is known
             self._asked[node.name] = (time.monotonic() + REPLICAS_KNOWN, asked)
         asked = [("WAITAOF", 1, 0, DURABLE_WAIT)] if self.has_waitaof() else []
-        try:
-            info = node.client.info("replication")
-        except NoPermissionError:
+        (info,) = exchange(node.client, [("INFO", "replication")])
+        if isinstance(info, NoPermissionError):
             info = {}
+        if isinstance(info, RedisError):
+            raise info
         # One that is behind, or away, would be waited for in vain.
         replicas = [value for name, value in info.items() if re.fullmatch(r"slave\d+", name)]
         if any(replica.get("state") == "online" for replica in replicas):
@@ -257,9 +263,8 @@ class Store:
         self._asked[node.name] = (time.monotonic() + REPLICAS_KNOWN, asked)
         return asked
 
-    @staticmethod
-    def _send(node: Node, commands: Sequence[Command]) -> list[Any]:
-        return exchange(node.client, commands)
+    def _load_scripts(self, node: Node, calls: Sequence[Command]) -> None:
+        exchange(node.client, [("SCRIPT", "LOAD", self._scripts[sha].text) for _, sha, *_ in calls])
 
 
 def _is_kept(answer: Any) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from service.app import build
 from service.core import build_core
 from service.settings import Settings
+from service.store import redis as redis_store
 from tests.support.stack import Stack
 
 
@@ -62,11 +63,11 @@ def redis(server):
 def counted(core, monkeypatch):
     """Round trips that the service makes: writes to the server followed by reads."""
     seen = SimpleNamespace(count=0)
-    send = core.store._send
+    send = redis_store.exchange
 
-    def counting(node, commands):
+    def counting(*args):
         seen.count += 1
-        return send(node, commands)
+        return send(*args)
 
-    monkeypatch.setattr(core.store, "_send", counting)
+    monkeypatch.setattr(redis_store, "exchange", counting)
     return seen
