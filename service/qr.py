@@ -2,8 +2,6 @@
 
 from io import BytesIO
 
-import segno
-
 
 def qr_svg(text: str, *, inline: bool = False) -> str:
     """A QR code with its quiet zone, dark on white in every colour scheme, since scanners want that.
@@ -12,6 +10,8 @@ def qr_svg(text: str, *, inline: bool = False) -> str:
         text: what it says.
         inline: for a page, whose style sheet gives it its size, instead of a document of its own.
     """
+    import segno  # noqa: PLC0415 - few ask for one, and it takes long to import
+
     out = BytesIO()
     segno.make(text, error="m", micro=False).save(
         out,

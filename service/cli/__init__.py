@@ -1,0 +1,5 @@
+"""`otp-fallback`: the commands."""
+
+from service import garbage
+
+garbage.look_seldom()  # before what they import

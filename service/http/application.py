@@ -3,6 +3,8 @@
 import re
 import secrets
 import time
+from functools import cache
+from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
@@ -13,7 +15,6 @@ from service.http import (
     enrollments,
     headers,
     hooks,
-    openapi,
     ops,
     problems,
     proofs,
@@ -26,7 +27,9 @@ from service.http import (
 from service.telemetry import logs, metrics
 from service.web import account, assets, challenge, console, enroll, status
 from service.web.docs import pages as docs
-from service.web.docs.book import Book
+
+if TYPE_CHECKING:
+    from service.web.docs.book import Book
 
 MAX_BODY = 64 * 1024  # bytes
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -59,7 +62,7 @@ def create_app(services: Services) -> Flask:
     app.extensions["otp"] = services
     problems.register(app)
     app.extensions["otp-assets"] = assets.Assets.load(services.core.settings)
-    app.extensions["otp-docs"] = Book(openapi.describe)
+    app.extensions["otp-docs"] = cache(_docs)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
     app.before_request(_begin)
@@ -67,6 +70,14 @@ def create_app(services: Services) -> Flask:
     defaults = headers.defaults(services.core.settings.public_url)
     app.wsgi_app = headers.Completed(app.wsgi_app, defaults)  # type: ignore[method-assign]
     return app
+
+
+def _docs() -> "Book":
+    """What `/docs` shows. Few ask for it, and it would take a tenth of the time in which a process starts."""
+    from service.http.openapi import describe  # noqa: PLC0415
+    from service.web.docs.book import Book  # noqa: PLC0415
+
+    return Book(describe)
 
 
 class _NoSessions(SessionInterface):
@@ -80,7 +91,7 @@ class _NoSessions(SessionInterface):
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
+    given = request.environ.get("HTTP_X_REQUEST_ID", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     logs.begin_request(g.request_id)
     g.started = time.monotonic()

@@ -3,9 +3,12 @@
 import json
 import sys
 
+from service import garbage
+
 
 def main() -> int:
     """Print `{"api_key": KEY or null}`; the exit status. `--given` makes no key that was not given."""
+    garbage.look_seldom()
     from service.core import bootstrap_keys
     from service.domain.errors import KeyUnusable, SchemaUnknown, StoreUnavailable
     from service.runtime.progress import upgrading

@@ -4,8 +4,14 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything opens a socket: deadlines interrupt greenlets
 
+from service import garbage  # noqa: E402
+
+garbage.look_seldom()
+
 from service.process import begin  # noqa: E402
 from service.worker.loop import run  # noqa: E402
 
 if __name__ == "__main__":
-    run(begin())
+    services = begin()
+    garbage.keep()
+    run(services)

@@ -1,9 +1,13 @@
 """`/docs` and its pages. They need no API key, and tell nothing of this installation."""
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, Response, current_app
 
-from service.web.docs.book import Book, Entry, Page
 from service.web.pages import page
+
+if TYPE_CHECKING:
+    from service.web.docs.book import Book, Entry, Page
 
 LOCALE = "en"
 
@@ -25,7 +29,7 @@ def docs_page(page: str) -> Response:
     return _show("page.html" if found.operations is None else "api.html", found)
 
 
-def _show(template: str, shown: Page | None, *, status: int = 200) -> Response:
+def _show(template: str, shown: "Page | None", *, status: int = 200) -> Response:
     groups: dict[str, list[Entry]] = {}
     for entry in _book().entries.values():
         groups.setdefault(entry.group, []).append(entry)
@@ -35,6 +39,6 @@ def _show(template: str, shown: Page | None, *, status: int = 200) -> Response:
     return answer
 
 
-def _book() -> Book:
-    book: Book = current_app.extensions["otp-docs"]
+def _book() -> "Book":
+    book: Book = current_app.extensions["otp-docs"]()
     return book
