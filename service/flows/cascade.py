@@ -99,7 +99,7 @@ class Walk:
                     reason=switch.reason,
                 )
             )
-            metrics.SWITCHES.labels(switch.source, switch.to, switch.reason).inc()
+            metrics.of(metrics.SWITCHES, switch.source, switch.to, switch.reason).inc()
         self.challenge = changed
 
 
@@ -203,8 +203,10 @@ class Cascade:
             self._note_failure(walk, channel, provider, job, failure)
             return failure
         if simulation is None:
-            metrics.SEND_SECONDS.labels(provider, channel).observe(time.monotonic() - started)
-        metrics.SENDS.labels(provider, channel, job.country, "drill" if simulation else "sent").inc()
+            seconds = metrics.of(metrics.SEND_SECONDS, provider, channel)
+            seconds.observe(time.monotonic() - started)
+        outcome = "drill" if simulation else "sent"
+        metrics.of(metrics.SENDS, provider, channel, job.country, outcome).inc()
         at = walk.at()
         walk.challenge = challenge.sent(
             channel, at, ref=receipt.ref, own_code=receipt.own_code, carrier=receipt.carrier

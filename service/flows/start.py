@@ -207,7 +207,7 @@ class StartChallenge:
             raise StateConflict("A challenge with this id exists.")  # 128 random bits came twice
         if held_up is not None:  # it was stored, so that health hears of the provider's faults
             raise self._held_up(held_up)
-        metrics.CHALLENGES.labels(challenge.status).inc()
+        metrics.of(metrics.CHALLENGES, challenge.status).inc()
         if drilled is None:
             metrics.START_SECONDS.observe(time.monotonic() - began)
         return Started(challenge.next_version(), subject, standings, walk.barred)
@@ -245,7 +245,7 @@ class StartChallenge:
             ]
         )
         if raw_user:
-            user = self._users.decode(user_key, raw_user)
+            user = self._users.decode(user_key, raw_user, secrets=False)
         else:
             user = self._users.absent(user_key, request.application, request.user_id)
         user = replace(user, phone=request.phone or user.phone, email=request.email or user.email)

@@ -1,7 +1,7 @@
 """Verifying a code: local comparisons first, the provider last, and only if its message is out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.channels import totp
 from service.channels.backup_code import hash_backup_code
@@ -40,11 +40,12 @@ _log = logs.get("verify")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a code was right, and the challenge after it."""
+    """Whether a code was right, and the challenge after it. `user_id`: whose it is, if looked up."""
 
     valid: bool
     challenge: Challenge
     notice: Notice | None = None
+    user_id: str | None = None
 
 
 class VerifyChallenge:
@@ -109,13 +110,14 @@ class VerifyChallenge:
         if reply.user is not None:
             matched = totp.match(reply.user, code, self._clock())
             if matched is not None:
-                return self._settle(
+                verdict = self._settle(
                     challenge,
                     "approve",
                     channel=Channel.TOTP,
                     factor=matched.factor_id,
                     step=matched.step,
                 )
+                return replace(verdict, user_id=reply.user.user_id)
         return self._ask_provider(challenge, code, named, local=compared_locally)
 
     def _ask_provider(
@@ -192,7 +194,7 @@ class VerifyChallenge:
         match reply.outcome:
             case "approved":
                 challenge = self._expect(reply)
-                metrics.APPROVALS.labels(challenge.approved_by).inc()
+                metrics.of(metrics.APPROVALS, challenge.approved_by).inc()
                 return Verdict(True, challenge)
             case "wrong":
                 metrics.WRONG_CODES.inc()

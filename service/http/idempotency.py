@@ -21,13 +21,14 @@ from service.domain.errors import (
 from service.http.problems import domain_problem
 
 HEADER = "Idempotency-Key"
+_IN_ENVIRON = "HTTP_IDEMPOTENCY_KEY"
 _FORM = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')  # the draft's quoted string, or the bare word
 _KEPT_HEADERS = ("Content-Type", "Location")  # limits are as they were then, so they are not kept
 
 
 def once(services: Services, caller: ApiKey, raw: bytes, answer: Callable[[], Response]) -> Response:
     """Run a request unless its key was seen."""
-    header = request.headers.get(HEADER)
+    header = request.environ.get(_IN_ENVIRON)
     if header is None:
         return answer()
     given = _FORM.fullmatch(header)

@@ -53,7 +53,7 @@ def challenge_view(services: Services, challenge: Challenge, subject: Subject) -
         view["action"] = subject.action
     if subject.metadata is not None:
         view["metadata"] = subject.metadata
-    return view | _approval(services, challenge, subject)
+    return view | _approval(services, challenge, subject.user_id)
 
 
 def verdict_view(services: Services, verdict: Verdict) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def verdict_view(services: Services, verdict: Verdict) -> dict[str, Any]:
         "attempts_remaining": challenge.attempts_remaining(),
     }
     if verdict.valid:
-        approval = _approval(services, challenge, services.challenges.open(challenge))
+        user_id = verdict.user_id or services.challenges.open(challenge).user_id
+        approval = _approval(services, challenge, user_id)
         view["channel"] = approval.pop("approved_by")
         view |= approval
     if verdict.notice is not None:
@@ -351,7 +352,7 @@ def _resend_after(challenge: Challenge, now: int) -> str | None:
     return time_view(challenge.resend_at)
 
 
-def _approval(services: Services, challenge: Challenge, subject: Subject) -> dict[str, Any]:
+def _approval(services: Services, challenge: Challenge, user_id: str) -> dict[str, Any]:
     if challenge.approved_by is None:
         return {}
     amr, assurance, restricted = proven_by(challenge.approved_by)
@@ -361,7 +362,7 @@ def _approval(services: Services, challenge: Challenge, subject: Subject) -> dic
         "assurance": assurance,
         "restricted": restricted,
     }
-    proof = services.proofs.sign(challenge, subject.user_id, services.core.clock())
+    proof = services.proofs.sign(challenge, user_id, services.core.clock())
     if proof is not None:
         view["proof"] = proof
     return view

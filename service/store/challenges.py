@@ -1,6 +1,5 @@
 """Challenges in Redis: load, save, verify, settle. Each call is one round trip."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,7 +66,9 @@ class ChallengeStore:
             KeyUnusable: it is sealed under a key that is not configured.
 
         """
-        opened: dict[str, Any] = json.loads(self._sealer.open(challenge.sealed, keys.challenge(challenge.id)))
+        opened: dict[str, Any] = msgspec.json.decode(
+            self._sealer.open(challenge.sealed, keys.challenge(challenge.id))
+        )
         phone, email = opened.get("p"), opened.get("e")
         return Subject(
             user_id=opened["u"],

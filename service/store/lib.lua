@@ -34,11 +34,17 @@ local function has_verification(c)
   return false
 end
 
--- Store the next version and wake whoever waits for a change.
-local function save(key, id, c)
+-- Store the next version.
+local function store(key, c)
   c.v = c.v + 1
   local raw = cjson.encode(c)
   redis.call('SET', key, raw, 'KEEPTTL')
+  return raw
+end
+
+-- Store the next version and wake whoever waits for a change.
+local function save(key, id, c)
+  local raw = store(key, c)
   redis.call('PUBLISH', 'otp:changed', id)
   return raw
 end
@@ -51,23 +57,30 @@ local DAY = 86400000
 
 local function failures_of(keys, c)
   local user = string.sub(keys.challenge, 1, 9) .. 'f:' .. c.u
-  local origin = c.ip and (user .. ':' .. c.ip)
-  if origin and redis.call('HGET', origin, 'e') ~= redis.call('HGET', user, 'e') then redis.call('DEL', origin) end
-  return user, origin
+  return user, c.ip and (user .. ':' .. c.ip)
 end
 
--- How long (ms) nothing that can be guessed is compared for a user; NEVER: until an operator says so.
+-- How long (ms) nothing that can be guessed is compared for a user, or NEVER: until an operator says so; and the
+-- user's epoch. An address's count of another epoch is gone after it.
 local function held_for(keys, c, now)
   local user, origin = failures_of(keys, c)
-  local untils = tonumber(redis.call('HGET', user, 't') or '0')
-  if untils < NEVER and origin then untils = math.max(untils, tonumber(redis.call('HGET', origin, 't') or '0')) end
-  if untils >= NEVER then return NEVER end
-  return untils - now
+  local of_user = redis.call('HMGET', user, 't', 'e')
+  local untils, epoch = tonumber(of_user[1] or '0'), of_user[2]
+  if origin then
+    local of_origin = redis.call('HMGET', origin, 't', 'e')
+    if of_origin[2] ~= epoch then
+      redis.call('DEL', origin)
+    else
+      untils = math.max(untils, tonumber(of_origin[1] or '0'))
+    end
+  end
+  return untils >= NEVER and NEVER or untils - now, epoch
 end
 
 -- Count a code as wrong before it is compared, so that racing guesses are all counted; `approve` takes it back.
--- f: free tries by user and by address, then waits from first to longest (ms), at lock for good
-local function count_failure(keys, c, f, now)
+-- epoch: as `held_for` said; f: free tries by user and by address, then waits from first to longest (ms), at lock
+-- for good
+local function count_failure(keys, c, epoch, f, now)
   local user, origin = failures_of(keys, c)
   local function count(key, free, life)
     local n = redis.call('HINCRBY', key, 'n', 1)
@@ -79,7 +92,6 @@ local function count_failure(keys, c, f, now)
   end
   if origin then
     count(origin, f.address, DAY)
-    local epoch = redis.call('HGET', user, 'e')
     if epoch then redis.call('HSET', origin, 'e', epoch) end
   end
   local n = count(user, f.user, 30 * DAY)
@@ -95,6 +107,7 @@ end
 -- Nobody could say whether it was wrong.
 local function uncount_failure(keys, c)
   local user, origin = failures_of(keys, c)
+  if origin and redis.call('HGET', origin, 'e') ~= redis.call('HGET', user, 'e') then redis.call('DEL', origin) end
   for key, life in pairs({ [user] = 30 * DAY, [origin or user] = origin and DAY or 30 * DAY }) do
     if redis.call('HINCRBY', key, 'n', -1) <= 0 then redis.call('HDEL', key, 'n') end
     redis.call('HDEL', key, 't')

@@ -1,6 +1,5 @@
 """Users in Redis: contacts and factors sealed, backup codes as keyed hashes."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -61,6 +60,7 @@ class UserStore:
         self._sealer = sealer
         self._name_key = name_key
         self._owners = Owners(store, name_key)
+        self._application_keys: dict[str, str] = {}  # there are few, and each start asks for one
         self._decoy = self._encode(User(_NOBODY, "-", "nobody"))
 
     def key(self, application: str, user_id: str) -> str:
@@ -85,7 +85,9 @@ class UserStore:
 
     def application_key(self, application: str) -> str:
         """The keyed hash that stands for an application."""
-        return keys.keyed_hash(self._name_key, "application", application)
+        if application not in self._application_keys:
+            self._application_keys[application] = keys.keyed_hash(self._name_key, "application", application)
+        return self._application_keys[application]
 
     def load_command(self, user_key: str) -> Command:
         """The command whose answer `decode` reads."""
@@ -158,8 +160,13 @@ class UserStore:
         """What `seal_address` made. Raises `KeyUnusable`."""
         return Email(self._sealer.open(sealed, _address_of(user_key)).decode())
 
-    def decode(self, user_key: str, raw: bytes) -> User:
+    def decode(self, user_key: str, raw: bytes, *, secrets: bool = True) -> User:
         """Open a stored user.
+
+        Args:
+            user_key: the keyed hash that stands for it.
+            raw: the record.
+            secrets: open those of apps, too; else they are empty, and such a user can't be saved.
 
         Raises:
             KeyUnusable: it is sealed under a key that is not configured, or belongs to another user.
@@ -167,7 +174,7 @@ class UserStore:
         """
         record = _decode(raw)
         name = keys.user(user_key)
-        opened = json.loads(self._sealer.open(record.sealed, name))
+        opened = msgspec.json.decode(self._sealer.open(record.sealed, name))
         phone, email = opened.get("p"), opened.get("e")
         return User(
             key=user_key,
@@ -176,7 +183,7 @@ class UserStore:
             phone=Phone(*phone) if phone else None,
             email=Email(email) if email else None,
             locale=opened.get("l"),
-            totp=tuple(self._open_factor(name, factor) for factor in record.factors),
+            totp=tuple(self._open_factor(name, factor, secret=secrets) for factor in record.factors),
             backup_codes=record.backup_codes,
             backup_codes_at=record.backup_codes_at,
             version=record.version,
@@ -287,6 +294,8 @@ class UserStore:
         )
 
     def _seal_factor(self, user_name: str, factor: TotpFactor) -> _Factor:
+        if not factor.secret:
+            raise ValueError("this user was loaded without the secrets of apps")
         secret = {"s": factor.secret, "l": factor.label, "d": factor.device_name}
         return _Factor(
             id=factor.id,
@@ -299,11 +308,13 @@ class UserStore:
             last_used_at=factor.last_used_at,
         )
 
-    def _open_factor(self, user_name: str, factor: _Factor) -> TotpFactor:
-        opened = json.loads(self._sealer.open(factor.sealed, f"{user_name}/{factor.id}"))
+    def _open_factor(self, user_name: str, factor: _Factor, *, secret: bool) -> TotpFactor:
+        opened = {}
+        if secret:
+            opened = msgspec.json.decode(self._sealer.open(factor.sealed, f"{user_name}/{factor.id}"))
         return TotpFactor(
             id=factor.id,
-            secret=opened["s"],
+            secret=opened.get("s", ""),
             created_at=factor.created_at,
             label=opened.get("l"),
             device_name=opened.get("d"),

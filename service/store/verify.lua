@@ -36,14 +36,14 @@ if c.n >= c.m then
   return { 'ended', save(keys.challenge, a.id, c) }
 end
 -- A backup code can't be guessed (80 bits), so that nobody is locked out who has one.
-local wait = held_for(keys, c, a.now)
+local wait, epoch = held_for(keys, c, a.now)
 if wait > 0 then
   if not (a.backup and open.backup_code) then
     return { 'held', raw, wait >= NEVER and '' or string.format('%d', wait) }
   end
   open = { backup_code = open.backup_code }
 else
-  count_failure(keys, c, a.failures, a.now)
+  count_failure(keys, c, epoch, a.failures, a.now)
 end
 c.n = c.n + 1
 
@@ -69,7 +69,8 @@ end
 local compare = a.totp and open.totp
 if compare or ask then
   c.q, c.qt = (c.q or 0) + 1, a.now
-  return { 'reserved', save(keys.challenge, a.id, c), compare and redis.call('GET', user_key) }
+  -- Who waits for a change is woken when it is settled.
+  return { 'reserved', store(keys.challenge, c), compare and redis.call('GET', user_key) }
 end
 
 lock_if_spent(keys, a.id, c, a.now)

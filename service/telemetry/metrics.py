@@ -1,8 +1,11 @@
 """Every metric. Labels come from small fixed sets: no ids, no contacts."""
 
 from functools import cache
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
+
+M = TypeVar("M", Counter, Histogram)
 
 CHALLENGES = Counter("otp_challenges_total", "Challenges started, by the status they started in.", ["status"])
 APPROVALS = Counter("otp_approvals_total", "Challenges approved, by the channel that did.", ["channel"])
@@ -113,6 +116,12 @@ SLOW_CLIENTS = Counter(
 
 
 @cache
+def of(metric: M, *labels: str) -> M:
+    """A metric's part with these labels. Kept: to find it by its labels takes a lock, each time."""
+    return metric.labels(*labels)
+
+
+@cache
 def answered(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    """What counts and times answers of a kind. Kept: to find it by its labels takes a lock, each time."""
+    """What counts and times answers of a kind."""
     return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route, method)
