@@ -19,7 +19,7 @@ return n
 
 def create_app() -> Flask:
     """The application, on the server that `REDIS_URL` names."""
-    client = redis.Redis.from_url(os.environ["REDIS_URL"], max_connections=512)
+    client = redis.Redis.from_url(os.environ["REDIS_URL"], max_connections=2048)
     count = client.register_script(SCRIPT)
     app = Flask(__name__)
     app.extensions["otp"] = SimpleNamespace(

@@ -36,6 +36,7 @@ class Operation:
         fresh_users: each request needs a user of its own; others do with few, over and over.
         connections: how many callers wait at any time.
         settles: seconds until those that were under way at the end of a round are done.
+        pause: seconds that a caller waits before a request, on average.
 
     """
 
@@ -47,6 +48,7 @@ class Operation:
     fresh_users: bool = True
     connections: int = CONNECTIONS
     settles: float = 0.1
+    pause: float = 0.0
 
 
 def _starts(channels: Sequence[Channel] | None) -> Callable[[Core, Sequence[int]], Iterator[str]]:
@@ -59,7 +61,7 @@ EMAIL = Operation(
 # It waits for the disk, which is flushed once a second: only many at once say what it costs.
 BACKUP = Operation(
     "verify backup code", prepare.backup_codes, "otp_approvals_total", {"channel": "backup_code"}, 1,
-    connections=600, settles=1.5,
+    connections=800, settles=1.5,
 )  # fmt: skip
 TOTP = Operation("verify TOTP code", prepare.totp_codes, "otp_approvals_total", {"channel": "totp"}, 2)
 START = Operation(
@@ -69,8 +71,9 @@ START_OPEN = Operation(
     "start, route open", _starts(None), "otp_challenges_total", {"status": "pending"}, 2, False
 )
 START_SMS = Operation(
-    "start over SMS", _starts([Channel.SMS]), "otp_sends_total", {"outcome": "sent"}, 0, False, settles=1.5
-)
+    "start over SMS", _starts([Channel.SMS]), "otp_sends_total", {"outcome": "sent"}, 0, False,
+    connections=280, settles=1.5, pause=PROVIDER_SECONDS,
+)  # fmt: skip
 
 
 class Round(NamedTuple):
@@ -177,7 +180,7 @@ class Driver:
             try:
                 measured = drive(
                     self.world.url, API_KEY, lines,
-                    connections=connections, seconds=seconds, folder=self.world.folder,
+                    connections=connections, seconds=seconds, folder=self.world.folder, pause=operation.pause,
                 )  # fmt: skip
                 break
             except TooFew:

@@ -1,5 +1,6 @@
 -- For wrk: send prepared requests, one after the other.
--- Arguments: file of requests (a line each: path, blank, JSON body), API key
+-- Arguments: file of requests (a line each: path, blank, JSON body), API key, and how long (ms) each caller thinks
+-- before a request on average; 0: as fast as answers come
 -- Prints one line of JSON at the end. Once all are used the last one goes again; what came of it tells.
 
 local lines, at = {}, 0
@@ -9,6 +10,10 @@ function init(args)
   wrk.headers['Authorization'] = 'Bearer ' .. args[2]
   wrk.headers['Content-Type'] = 'application/json'
   wrk.headers['Accept'] = 'application/json'
+  local longest = 2 * tonumber(args[3])
+  if longest > 0 then -- wrk looks for it once this has run; its time is in no latency
+    function delay() return math.random(0, longest) end
+  end
 end
 
 function request()

@@ -16,7 +16,6 @@ from tests.bench.world import World, running
 OF_FLOOR = 0.5
 MEMORY = 120.0  # MiB
 STARTS = 400.0  # a second
-SMS_CONNECTIONS = 128  # with 300 ms each, just enough for the goal: no queue hides in the latency
 SMS_P99 = 1.0  # seconds
 SMS_ADDED = 15.0  # ms
 PROBES = 2.0  # a second, of one open route
@@ -88,14 +87,13 @@ class Trial:
     def _sms(self, driver: Driver) -> None:
         self.say(f"starts over SMS, the provider taking {PROVIDER_SECONDS * 1000:.0f} ms")
         driver.set_mode("primary_only")
-        driver.drive(START_SMS, connections=SMS_CONNECTIONS)  # connections to the provider are open now
+        driver.drive(START_SMS)  # connections to the provider are open now
         rounds = [
-            driver.drive(START_SMS, connections=SMS_CONNECTIONS, seconds=max(5.0, self.plan.seconds))
-            for _ in range(self.plan.rounds)
+            driver.drive(START_SMS, seconds=max(5.0, self.plan.seconds)) for _ in range(self.plan.rounds)
         ]
         best = max((one.measured for one in rounds), key=lambda one: one.rate)
         added = min((one.measured.median - PROVIDER_SECONDS) * 1000 for one in rounds)
-        more = f"the best of {len(rounds)} rounds, {SMS_CONNECTIONS} callers"
+        more = f"the best of {len(rounds)} rounds, {START_SMS.connections} callers"
         self.rows += [
             Row(START_SMS.name, "starts a second", best.rate, "/s", least=STARTS, more=more),
             Row(START_SMS.name, "99 in 100 within", best.p99, "s", most=SMS_P99, more=more),

@@ -98,14 +98,20 @@ class World:
         masters = self._product("service.runtime.web")
         return [child for master in masters for child in master.children()]
 
+    def floor_workers(self) -> list[psutil.Process]:
+        """The floor's gunicorn workers."""
+        return psutil.Process(self._running[-1].pid).children()
+
     def cpu(self) -> dict[str, float]:
         """Seconds of a core that each part of the product has used."""
-        parts = {
-            "web": self.web_workers(),
-            "worker": self._product("service.worker"),
-            "valkey": [self._valkey()],
-        }
-        return {name: sum(_used(process) for process in found) for name, found in parts.items()}
+        return _used_by(
+            web=self.web_workers(), worker=self._product("service.worker"), valkey=[_server(self.redis())]
+        )
+
+    def floor_cpu(self) -> dict[str, float]:
+        """Seconds of a core that each part of the floor has used."""
+        server = redis.Redis.from_url(server_url((self.folder / "floor").resolve()))
+        return _used_by(web=self.floor_workers(), valkey=[_server(server)])
 
     @contextlib.contextmanager
     def worker_paused(self) -> Iterator[None]:
@@ -132,9 +138,6 @@ class World:
             for sample in family.samples
             if sample.name == metric and labels.items() <= sample.labels.items()
         )
-
-    def _valkey(self) -> psutil.Process:
-        return psutil.Process(int(self.redis().info("server")["process_id"]))
 
     def _product(self, module: str) -> list[psutil.Process]:
         found = [p for p in psutil.Process(self.serve.pid).children() if module in p.cmdline()]
@@ -172,9 +175,13 @@ class World:
         return process
 
 
-def _used(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _server(client: "redis.Redis") -> psutil.Process:
+    return psutil.Process(int(client.info("server")["process_id"]))
+
+
+def _used_by(**parts: Sequence[psutil.Process]) -> dict[str, float]:
+    times = {name: [process.cpu_times() for process in found] for name, found in parts.items()}
+    return {name: float(sum(one.user + one.system for one in found)) for name, found in times.items()}
 
 
 @contextlib.contextmanager

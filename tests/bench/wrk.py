@@ -41,7 +41,14 @@ def require() -> None:
 
 
 def drive(
-    url: str, key: str, lines: Sequence[str], *, connections: int, seconds: float, folder: Path
+    url: str,
+    key: str,
+    lines: Sequence[str],
+    *,
+    connections: int,
+    seconds: float,
+    folder: Path,
+    pause: float = 0.0,
 ) -> Measured:
     """Send requests for so long.
 
@@ -52,6 +59,8 @@ def drive(
         connections: how many are waited for at any time.
         seconds: whole ones.
         folder: for the file of them.
+        pause: seconds that a caller waits before a request, on average: each a random time. Callers that wait
+            for the same slow thing come all at once else, again and again, and wait for each other.
 
     Raises:
         TooFew: there were too few lines.
@@ -60,7 +69,17 @@ def drive(
     prepared = folder / "requests"
     prepared.write_text("\n".join(lines) + "\n")
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
-    command += ["--timeout", "10s", "--script", str(SCRIPT), url, "--", str(prepared), key]
+    command += [
+        "--timeout",
+        "10s",
+        "--script",
+        str(SCRIPT),
+        url,
+        "--",
+        str(prepared),
+        key,
+        f"{pause * 1000:.0f}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if done.returncode:
         raise RoundFailed(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
