@@ -245,7 +245,7 @@ class StartChallenge:
             ]
         )
         if raw_user:
-            user = self._users.decode(user_key, raw_user, secrets=False)
+            user = self._users.decode(user_key, raw_user)
         else:
             user = self._users.absent(user_key, request.application, request.user_id)
         user = replace(user, phone=request.phone or user.phone, email=request.email or user.email)

@@ -160,13 +160,8 @@ class UserStore:
         """What `seal_address` made. Raises `KeyUnusable`."""
         return Email(self._sealer.open(sealed, _address_of(user_key)).decode())
 
-    def decode(self, user_key: str, raw: bytes, *, secrets: bool = True) -> User:
+    def decode(self, user_key: str, raw: bytes) -> User:
         """Open a stored user.
-
-        Args:
-            user_key: the keyed hash that stands for it.
-            raw: the record.
-            secrets: open those of apps, too; else they are empty, and such a user can't be saved.
 
         Raises:
             KeyUnusable: it is sealed under a key that is not configured, or belongs to another user.
@@ -183,7 +178,7 @@ class UserStore:
             phone=Phone(*phone) if phone else None,
             email=Email(email) if email else None,
             locale=opened.get("l"),
-            totp=tuple(self._open_factor(name, factor, secret=secrets) for factor in record.factors),
+            totp=tuple(self._open_factor(name, factor) for factor in record.factors),
             backup_codes=record.backup_codes,
             backup_codes_at=record.backup_codes_at,
             version=record.version,
@@ -294,8 +289,6 @@ class UserStore:
         )
 
     def _seal_factor(self, user_name: str, factor: TotpFactor) -> _Factor:
-        if not factor.secret:
-            raise ValueError("this user was loaded without the secrets of apps")
         secret = {"s": factor.secret, "l": factor.label, "d": factor.device_name}
         return _Factor(
             id=factor.id,
@@ -308,13 +301,11 @@ class UserStore:
             last_used_at=factor.last_used_at,
         )
 
-    def _open_factor(self, user_name: str, factor: _Factor, *, secret: bool) -> TotpFactor:
-        opened = {}
-        if secret:
-            opened = msgspec.json.decode(self._sealer.open(factor.sealed, f"{user_name}/{factor.id}"))
+    def _open_factor(self, user_name: str, factor: _Factor) -> TotpFactor:
+        opened = msgspec.json.decode(self._sealer.open(factor.sealed, f"{user_name}/{factor.id}"))
         return TotpFactor(
             id=factor.id,
-            secret=opened.get("s", ""),
+            secret=opened["s"],
             created_at=factor.created_at,
             label=opened.get("l"),
             device_name=opened.get("d"),
