@@ -1,10 +1,9 @@
 """Backup codes: shown once, kept as keyed hashes, each good for one login."""
 
 import base64
-import hashlib
-import hmac
 
 from service.domain.codes import normalise_backup_code
+from service.domain.mac import hmac_sha256
 
 
 def hash_backup_code(key: bytes, application: str, code: str) -> str | None:
@@ -16,5 +15,5 @@ def hash_backup_code(key: bytes, application: str, code: str) -> str | None:
     canonical = normalise_backup_code(code)
     if canonical is None:
         return None
-    digest = hmac.digest(key, f"backup\0{application}\0{canonical}".encode(), hashlib.sha256)
+    digest = hmac_sha256(key, f"backup\0{application}\0{canonical}".encode())
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

@@ -5,13 +5,14 @@ somebody who can write to the store but does not have the key. What is cut off a
 which is kept apart.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+
+from service.domain.mac import hmac_sha256
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ class Verdict(NamedTuple):
 
 def chained(key: bytes, head: str, text: bytes) -> str:
     """The hash of an entry that follows another."""
-    return hmac.digest(key, f"audit\0{head}\0".encode() + text, hashlib.sha256).hex()
+    return hmac_sha256(key, f"audit\0{head}\0".encode() + text).hex()
 
 
 def verify(key: bytes, entries: Iterable[ChainedEntry], head: str) -> Verdict:

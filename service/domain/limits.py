@@ -113,6 +113,8 @@ def network_of(address: str) -> str:
     Raises:
         ValueError: not an address.
     """
+    if ":" not in address:
+        return str(ipaddress.IPv4Address(address))
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6 and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped

@@ -22,6 +22,18 @@ _DIGESTS: dict[str, Callable[..., Any]] = {
 }
 
 
+class _Totp(pyotp.TOTP):
+    """Decodes its secret once, and not for each step that a code is compared with."""
+
+    _decoded: bytes | None = None
+
+    def byte_secret(self) -> bytes:
+        """The secret's bytes."""
+        if self._decoded is None:
+            self._decoded = super().byte_secret()
+        return self._decoded
+
+
 def new_secret(random_bytes: RandomBytes) -> str:
     """A fresh shared secret, base 32."""
     return base64.b32encode(random_bytes(SECRET_BYTES)).decode()
@@ -41,7 +53,7 @@ def matching_step(
     The steps around the present one are all computed and compared in constant time. Whether the step was
     used before is for the store to say, in the same step that uses it up.
     """
-    otp = pyotp.TOTP(secret, digits=digits, digest=_DIGESTS[algorithm], interval=period)
+    otp = _Totp(secret, digits=digits, digest=_DIGESTS[algorithm], interval=period)
     present = now_ms // 1000 // period
     found = None
     for step in range(present - WINDOW, present + WINDOW + 1):
@@ -56,7 +68,7 @@ def clock_offset(secret: str, code: str, now_ms: int) -> int | None:
     For telling a user whose codes fail why; never for accepting one. Up to an hour either way, and whole
     hours up to fourteen: a clock set by hand in another time zone.
     """
-    otp = pyotp.TOTP(secret, digits=DIGITS, interval=PERIOD)
+    otp = _Totp(secret, digits=DIGITS, interval=PERIOD)
     present = now_ms // 1000 // PERIOD
     hour = 3600 // PERIOD
     near = sorted(range(-hour, hour + 1), key=abs)

@@ -1,14 +1,13 @@
 """A user: contacts and factors."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
 from service.domain.totp import DIGITS, PERIOD, Algorithm, matching_step
 
 
-@dataclass(frozen=True, slots=True)
-class TotpFactor:
+class TotpFactor(Struct, frozen=True):
     """An enrolled authenticator app. Times in ms; `last_step` is the newest time step already used."""
 
     id: str
@@ -32,8 +31,7 @@ class TotpFactor:
         return f"TotpFactor({self.id})"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """What is known of one user of one application. `key` is the keyed hash that stands for the id."""
 
     key: str

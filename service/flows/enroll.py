@@ -1,8 +1,9 @@
 """Enrolling an authenticator app: nothing counts until a code has confirmed it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from service.channels.backup_code import hash_backup_code
 from service.domain.codes import RandomBytes, new_backup_codes, normalise_numeric
@@ -235,7 +236,7 @@ class Enroll:
         now = self._clock()
 
         def put(user: User) -> tuple[User, None, list[Event]]:
-            changed = replace(user, **contacts)  # type: ignore[arg-type]
+            changed = replace(user, **contacts)
             differ = [name for name in ("email", "phone") if getattr(user, name) != getattr(changed, name)]
             event = _event("contacts.changed", user, now, changed=differ, **self._former(user))
             return changed, None, [event] if differ else []

@@ -1,15 +1,17 @@
 """Taking over the authenticator apps that users enrolled with another system."""
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from msgspec.structs import replace as struct_replace
+
 from service.domain.errors import StateConflict
 from service.domain.events import Event
 from service.domain.importing import Entry, Refusal
+from service.domain.mac import hmac_sha256
 from service.domain.user import TotpFactor, User
 from service.flows.enroll import MAX_FACTORS
 from service.store.users import UserStore
@@ -92,12 +94,12 @@ class ImportFactors:
             if len(user.totp) >= MAX_FACTORS:
                 full.append(Refusal(entry.line, f"user: has {MAX_FACTORS} authenticator apps"))
                 continue
-            user = replace(user, totp=(*user.totp, self._factor(user, entry)))
+            user = struct_replace(user, totp=(*user.totp, self._factor(user, entry)))
             new += 1
         return user, new, full
 
     def _factor(self, user: User, entry: Entry) -> TotpFactor:
-        digest = hmac.digest(self._key, f"import\0{user.key}\0{entry.secret}".encode(), hashlib.sha256)
+        digest = hmac_sha256(self._key, f"import\0{user.key}\0{entry.secret}".encode())
         return TotpFactor(
             id=f"fa_{user.key[:2]}{base64.urlsafe_b64encode(digest[:16]).decode().rstrip('=')}",
             secret=entry.secret,

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from msgspec.structs import replace as struct_replace
+from msgspec.structs import replace
 
 from service.domain.challenge import NOWHERE, Challenge, Entry, Subject
 from service.domain.channels import DEFAULT_ORDER, PRIMARY_PROVIDER, TRAITS, Assurance, Channel
@@ -194,7 +194,7 @@ class StartChallenge:
         challenge, events = walk.challenge, walk.events
         if ready:
             shown = presentable(challenge.entries, requested=request.channels is not None)
-            challenge = struct_replace(challenge, entries=shown)
+            challenge = replace(challenge, entries=shown)
         told: dict[str, object] = {"took": int((time.monotonic() - began) * 1000)}
         if spared is not None:
             told |= {"drill": spared.id, "spared": True}

@@ -22,7 +22,7 @@ from service.http.schemas.challenges import (
 )
 from service.http.schemas.common import EmptyRequest
 from service.http.views import challenge_view, verdict_view
-from service.i18n import negotiate
+from service.i18n import DEFAULT, negotiate
 
 MAX_WAIT = 60  # seconds
 
@@ -49,7 +49,7 @@ def start_challenge(call: Call[StartChallengeRequest]) -> Answer:
             phone=Phone.parse(asked.phone) if asked.phone is not None else None,
             email=Email.parse(asked.email) if asked.email is not None else None,
             channels=asked.channels,
-            locale=negotiate([asked.locale] if asked.locale else request.accept_languages.values()),
+            locale=_locale(asked.locale),
             action=asked.action,
             client_ip=asked.client_ip,
             metadata=asked.metadata,
@@ -184,6 +184,14 @@ def switch_challenge(call: Call[SwitchRequest]) -> Answer:
 def cancel_challenge(call: Call[EmptyRequest]) -> Answer:
     """End a challenge."""
     return _answer(call, *call.services.change.cancel(call.caller.application, call.path["id"]))
+
+
+def _locale(asked: str | None) -> str:
+    if asked is not None:
+        return negotiate([asked])
+    if "HTTP_ACCEPT_LANGUAGE" not in request.environ:
+        return DEFAULT
+    return negotiate(request.accept_languages.values())
 
 
 def _answer(

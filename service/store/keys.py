@@ -6,8 +6,9 @@ Cluster. The partition stands in front of every id, so an id alone tells where i
 
 import base64
 import hashlib
-import hmac
 import re
+
+from service.domain.mac import hmac_sha256
 
 PARTITIONS = 64
 
@@ -49,7 +50,7 @@ _ID = re.compile(r"(?:ch|en|lk)_[0-3][0-9a-f][A-Za-z0-9_-]{22}")
 def keyed_hash(key: bytes, *parts: str) -> str:
     """A keyed hash (HMAC-SHA256, 128 bits of it) of some parts, led by the partition it belongs to."""
     message = b"".join([len(raw).to_bytes(4) + raw for raw in map(str.encode, parts)])
-    digest = hmac.digest(key, message, hashlib.sha256)
+    digest = hmac_sha256(key, message)
     return f"{digest[0] % PARTITIONS:02x}{base64.urlsafe_b64encode(digest[1:17]).decode().rstrip('=')}"
 
 

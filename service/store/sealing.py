@@ -5,8 +5,6 @@ Each record has a key of its own, derived from the master key and the record's n
 """
 
 import base64
-import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
 
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from service.domain.codes import RandomBytes
 from service.domain.errors import KeyUnusable
+from service.domain.mac import hmac_sha256
 
 NONCE_BYTES = 12
 
@@ -64,4 +63,4 @@ class Sealer:
         return text.partition(".")[0] == self._current
 
     def _cipher(self, kid: str, record: str) -> AESGCM:
-        return AESGCM(hmac.digest(self._keys[kid], b"seal\0" + record.encode(), hashlib.sha256))
+        return AESGCM(hmac_sha256(self._keys[kid], b"seal\0" + record.encode()))

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from service.domain.contacts import Email, Phone
 from service.domain.errors import KeyUnusable
