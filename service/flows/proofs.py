@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws, jwt
-from joserfc.errors import JoseError, SecurityWarning
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from service.domain.challenge import Challenge, proven_by
@@ -23,8 +22,8 @@ ALGORITHM = "EdDSA"
 _MARGIN = 60_000  # ms that a used proof is remembered beyond its end, for clocks that differ
 _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
 
-# RFC 9864 would have the name Ed25519; what checks proofs out there knows EdDSA.
-warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
+# It would warn at each signature: RFC 9864 would have the name Ed25519, and what checks proofs knows EdDSA.
+jws.JWSRegistry.algorithms[ALGORITHM].security_warning = None
 
 
 class Pair(NamedTuple):

@@ -1,7 +1,7 @@
 """Verifying a code: local comparisons first, the provider last, and only if its message is out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service.channels import totp
 from service.channels.backup_code import hash_backup_code
@@ -110,14 +110,14 @@ class VerifyChallenge:
         if reply.user is not None:
             matched = totp.match(reply.user, code, self._clock())
             if matched is not None:
-                verdict = self._settle(
+                return self._settle(
                     challenge,
                     "approve",
+                    user_id=reply.user.user_id,
                     channel=Channel.TOTP,
                     factor=matched.factor_id,
                     step=matched.step,
                 )
-                return replace(verdict, user_id=reply.user.user_id)
         return self._ask_provider(challenge, code, named, local=compared_locally)
 
     def _ask_provider(
@@ -184,18 +184,20 @@ class VerifyChallenge:
             extra={"accepts": accepts},
         )
 
-    def _settle(self, challenge: Challenge, outcome: str, **details: object) -> Verdict:
+    def _settle(
+        self, challenge: Challenge, outcome: str, user_id: str | None = None, **details: object
+    ) -> Verdict:
         reply = self._challenges.settle(
             challenge.id, challenge.application, self._clock(), outcome, **details
         )
-        return self._verdict(reply, None)
+        return self._verdict(reply, None, user_id)
 
-    def _verdict(self, reply: Reply, named: Channel | None) -> Verdict:
+    def _verdict(self, reply: Reply, named: Channel | None, user_id: str | None = None) -> Verdict:
         match reply.outcome:
             case "approved":
                 challenge = self._expect(reply)
                 metrics.of(metrics.APPROVALS, challenge.approved_by).inc()
-                return Verdict(True, challenge)
+                return Verdict(True, challenge, user_id=user_id)
             case "wrong":
                 metrics.WRONG_CODES.inc()
                 return Verdict(False, self._expect(reply))
