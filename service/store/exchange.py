@@ -25,6 +25,8 @@ from service.store.connections import EXCHANGE_TIMEOUT, Command
 
 WARM = 0.05  # seconds after an exchange in which its connection is taken to be as good as it was
 WARM_MOST = 64  # connections of a server that wait so; others go to their pool, which looks at each anew
+CROWD = 32  # groups of a server that wait for its disk or a replica; each holds a connection for as long
+GATHER = 0.01  # seconds in which others may join one more such group
 TOGETHER = 16  # commands of an exchange that others may go with; a longer one would keep them waiting
 
 
@@ -48,15 +50,17 @@ class _Line:
         warm: connections, and until when (monotonic) they are warm; the pool takes them to be in use.
         gathering: the group that goes out next, by the commands that it ends with.
         readings: of answers, by command.
+        waiting: groups under way that end with a wait.
 
     """
 
-    __slots__ = ("gathering", "readings", "warm")
+    __slots__ = ("gathering", "readings", "waiting", "warm")
 
     def __init__(self) -> None:
         self.warm: list[tuple[Any, float]] = []
         self.gathering: dict[tuple[Command, ...], _Group] = {}
         self.readings: dict[str, Callable[[Any], Any] | None] = {}
+        self.waiting = 0
 
 
 _lines: WeakKeyDictionary[Any, _Line] = WeakKeyDictionary()  # by pool
@@ -122,11 +126,15 @@ def _together(pool: Any, line: _Line, packed: bytes, count: int, last: tuple[Com
 
 def _send_group(pool: Any, line: _Line, last: tuple[Command, ...]) -> None:
     """In a greenlet of its own, so that nobody's exchange ends when another's request does."""
+    if last and line.waiting >= CROWD:
+        gevent.sleep(GATHER)
     group = line.gathering.pop(last)
+    line.waiting += bool(last)
     try:
         group.answers = within(EXCHANGE_TIMEOUT, lambda: _carry(pool, line, group.packed, group.count, last))
     except BaseException as error:  # noqa: BLE001 - each of those who wait raises it
         group.error = error
+    line.waiting -= bool(last)
     group.done.set()
 
 

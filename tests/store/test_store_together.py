@@ -43,6 +43,11 @@ def test_what_must_be_on_disk_waits_for_it_together(found):
     assert found["durable"]["waits"] == 1
 
 
+def test_where_many_wait_for_the_disk_others_gather_and_hold_no_connection_each(found):
+    assert found["crowded"]["answers"] == [[True, 0]] * (MANY + 1)
+    assert found["crowded"]["waits"] == 2  # the first, and those who came meanwhile
+
+
 def test_a_long_one_keeps_nobody_waiting(found):
     assert found["long_alone"]["answers"][1:] == [1] * (MANY - 1)
     assert found["long_alone"]["reads"] == 2

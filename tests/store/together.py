@@ -94,6 +94,21 @@ class Trial:
         answers = self.at_once(lambda number: store.batch([("SET", f"otp:d{number}", "z")], durable=True))
         return {"answers": answers, "waits": self.calls("waitaof") - before}
 
+    def crowded(self) -> object:
+        """One after the other writes something that waits, while somebody waits already."""
+        exchanging.CROWD, exchanging.GATHER = 1, 1.0
+        wait = ("WAIT", 1, 2000)  # for a replica, and there is none
+        before = self.calls("wait")
+        first = gevent.spawn(exchange, self.client, [("SET", "otp:x", "y")], [wait])
+        gevent.sleep(0.01)  # it has gone out
+
+        def do(number: int) -> Any:
+            gevent.sleep(0.001 * number)  # in turns of the loop of their own
+            return exchange(self.client, [("SET", f"otp:c{number}", "z")], [wait])
+
+        answers = self.at_once(do)
+        return {"answers": [*answers, first.get()], "waits": self.calls("wait") - before}
+
     def long_alone(self) -> object:
         """One with many commands does not go with the others."""
         long = [("GET", f"otp:{number}") for number in range(exchanging.TOGETHER + 1)]
@@ -128,7 +143,7 @@ class Trial:
 def main() -> None:
     """Run them all."""
     trial = Trial(sys.argv[1], int(sys.argv[2]))
-    names = ("own_answers", "one_gives_up", "connection_ends", "durable", "long_alone", "silent")
+    names = ("own_answers", "one_gives_up", "connection_ends", "durable", "crowded", "long_alone", "silent")
     print(json.dumps({name: getattr(trial, name)() for name in names}))
 
 
