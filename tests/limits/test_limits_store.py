@@ -93,6 +93,17 @@ def test_racing_takers_get_no_more_than_there_is(core):
     assert taken.count(True) == 7
 
 
+def test_a_clock_that_is_set_back_uses_nothing_up(core):
+    rates, rate, now = LimitStore(core.store), Rate(60, 3600), 1_800_000_000_000
+
+    def take(at):
+        (taken,) = rates.take_all([Limit("user", WHOSE, rate)], at)
+        return taken.standing.remaining
+
+    assert [take(now + 86_400_000), take(now + 86_400_000)] == [59, 58]
+    assert [take(now), take(now)] == [57, 56]
+
+
 def test_a_clock_that_ran_ahead_locks_nobody_out(core):
     rates, rate, now = LimitStore(core.store), Rate(5, 60), 1_800_000_000_000
     for _ in range(5):
