@@ -41,13 +41,15 @@ def test_it_follows_a_switch_made_elsewhere(page, begin, person, shop, api):
     page.goto(challenge["challenge_url"])
     assert "text message" in page.locator("#prompt").inner_text()
     page.locator("#code").press_sequentially("12")
+    page.locator("#code").press("ControlOrMeta+a")
     switched = api("POST", f"/v1/challenges/{challenge['id']}/switch", {"channel": "email"})
     assert switched.status_code == 200
     page.wait_for_selector(".prompt[data-channel=email]")
     assert "by e-mail" in page.locator("#prompt").inner_text()
     assert page.locator("#code").input_value() == "12"  # what was typed stays
     assert page.locator("#code").evaluate("field => field === document.activeElement")
-    page.locator("#code").fill("")
+    page.keyboard.press("Delete")  # and what was selected of it
+    assert page.locator("#code").input_value() == ""
     page.locator("#code").press_sequentially(app.now())
     page.wait_for_url(f"{shop.back}**")
     assert shop.visits[-1][1]["status"] == "approved"

@@ -125,11 +125,13 @@
     const [had, has] = [before, fresh].map((prompt) => prompt.querySelector("#code"));
     const typing = had && has && document.activeElement === had;
     const typed = had && has && had.className === has.className ? had.value : "";
+    const chosen = typing ? [had.selectionStart, had.selectionEnd] : null; // to be typed over
     live.replaceChildren(document.adoptNode(fresh));
     enliven(live);
     if (has) {
       has.value = typed;
       if (typing || document.activeElement === document.body) has.focus();
+      if (chosen && typed) has.setSelectionRange(...chosen);
     }
   };
 
