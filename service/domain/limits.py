@@ -110,11 +110,11 @@ class Limits:
 def network_of(address: str) -> str:
     """What counts as one network address: an IPv4 address, or the /64 that an IPv6 subscriber has.
 
-    Raises:
-        ValueError: not an address.
+    Args:
+        address: in its usual form, as what takes in requests makes it.
     """
     if ":" not in address:
-        return str(ipaddress.IPv4Address(address))
+        return address
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6 and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped

@@ -1,12 +1,9 @@
 """The WSGI application."""
 
-import re
-import secrets
-import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 
 from service.app import Services
@@ -24,7 +21,7 @@ from service.http import (
     users,
     webhooks,
 )
-from service.telemetry import logs, metrics
+from service.http.every_request import EveryRequest
 from service.web import account, assets, challenge, console, enroll, status
 from service.web.docs import pages as docs
 
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from service.web.docs.book import Book
 
 MAX_BODY = 64 * 1024  # bytes
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _API = (
     challenges.api,
@@ -47,8 +43,6 @@ _API = (
     *twilio.PAGES,
 )
 _PAGES = (enroll.api, challenge.api, account.api, status.api, assets.api, docs.api, *console.PAGES)
-
-_log = logs.get("http")
 
 
 def create_app(services: Services) -> Flask:
@@ -65,10 +59,8 @@ def create_app(services: Services) -> Flask:
     app.extensions["otp-docs"] = cache(_docs)
     for blueprint in (*_API, *_PAGES):
         app.register_blueprint(blueprint)
-    app.before_request(_begin)
-    app.after_request(_end)
     defaults = headers.defaults(services.core.settings.public_url)
-    app.wsgi_app = headers.Completed(app.wsgi_app, defaults)  # type: ignore[method-assign]
+    app.wsgi_app = EveryRequest(app.wsgi_app, defaults)  # type: ignore[method-assign]
     return app
 
 
@@ -88,31 +80,3 @@ class _NoSessions(SessionInterface):
     def open_session(self, app: Flask, request: Request) -> NullSession:
         """The one that all have."""
         return self._none
-
-
-def _begin() -> None:
-    given = request.environ.get("HTTP_X_REQUEST_ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    logs.begin_request(g.request_id)
-    g.started = time.monotonic()
-
-
-def _end(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    # The route's template, never the path: paths hold user ids.
-    rule = request.url_rule
-    route, method = (rule.rule, request.method) if rule is not None else ("-", "-")
-    seconds = time.monotonic() - g.started
-    count, duration = metrics.answered(route, method, response.status_code)
-    count.inc()
-    duration.observe(seconds)
-    if response.status_code >= 500:
-        _log.warning(
-            "request",
-            route=route,
-            method=request.method,
-            status=response.status_code,
-            seconds=round(seconds, 3),
-            key=g.get("key_id"),
-        )
-    return response

@@ -6,15 +6,14 @@ def make(call: Call[ThingRequest]) -> Answer: ...
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Request, Response, current_app, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from service.app import Services
@@ -27,7 +26,7 @@ from service.http.problems import as_domain_error
 from service.http.schemas.common import UserId
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 B = TypeVar("B", bound=BaseModel)
 _USER_ID = TypeAdapter(UserId)
@@ -121,20 +120,21 @@ def endpoint(
         @wraps(handler)
         def view(**path_values: str) -> Response:
             services: Services = current_app.extensions["otp"]
-            caller = _authenticate(services, scope, change=method != "GET")
+            asked = _request()
+            caller = _authenticate(services, asked, scope, change=method != "GET")
             if "user_id" in path_values:
                 path_values["user_id"] = _user_id(path_values["user_id"])
-            raw = request.get_data(cache=True)  # bounded by MAX_CONTENT_LENGTH
-            if request.content_length is None and len(raw) >= (request.max_content_length or len(raw) + 1):
+            raw = asked.get_data(cache=True)  # bounded by MAX_CONTENT_LENGTH
+            if asked.content_length is None and len(raw) >= (asked.max_content_length or len(raw) + 1):
                 raise RequestEntityTooLarge  # chunked, and cut off at the bound
 
             def answer() -> Response:
-                parsed = _parse(body, raw) if body is not None else None
+                parsed = _parse(body, asked, raw) if body is not None else None
                 return _render(handler(Call(services, caller, parsed, path_values)))
 
             if method != "POST":
                 return answer()
-            return idempotency.once(services, caller, raw, answer)
+            return idempotency.once(services, caller, asked, raw, answer)
 
         # A user id may hold anything, slashes too.
         rule = re.sub(r"\{(\w+)\}", lambda m: f"<{'path:' * (m[1] == 'user_id')}{m[1]}>", path)
@@ -175,9 +175,15 @@ def entry_before(expected: str) -> str | None:
     return before
 
 
-def presented_key() -> str:
-    """The API key that came with the request, known or not. Raises `Unauthenticated` when none did."""
-    authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
+def _request() -> Request:
+    """The request itself: what Flask calls `request` looks for it anew at each use."""
+    itself: Request = request.environ["werkzeug.request"]
+    return itself
+
+
+def presented_key(asked: Request) -> str:
+    """The API key that came with a request, known or not. Raises `Unauthenticated` when none did."""
+    authorization: str = asked.environ.get("HTTP_AUTHORIZATION", "")
     kind, _, presented = authorization.partition(" ")
     presented = presented.strip()
     if kind.lower() != "bearer" or not presented or len(presented) > 512:
@@ -185,8 +191,8 @@ def presented_key() -> str:
     return presented
 
 
-def _authenticate(services: Services, scope: Scope, *, change: bool) -> ApiKey:
-    caller = services.api_keys.find(presented_key())
+def _authenticate(services: Services, asked: Request, scope: Scope, *, change: bool) -> ApiKey:
+    caller = services.api_keys.find(presented_key(asked))
     if caller is None:
         raise Unauthenticated("This API key is unknown or was revoked.")
     g.key_id = caller.id
@@ -195,9 +201,9 @@ def _authenticate(services: Services, scope: Scope, *, change: bool) -> ApiKey:
     return caller
 
 
-def _parse(model: type[BaseModel], raw: bytes) -> BaseModel:
-    told = request.environ.get("CONTENT_TYPE")  # mostly the one word, which need not be parsed
-    if raw and told != _JSON and request.mimetype not in (_JSON, ""):
+def _parse(model: type[BaseModel], asked: Request, raw: bytes) -> BaseModel:
+    told = asked.environ.get("CONTENT_TYPE")  # mostly the one word, which need not be parsed
+    if raw and told != _JSON and asked.mimetype not in (_JSON, ""):
         raise MalformedBody(f"Send the body as {_JSON}.")
     try:
         return model.model_validate_json(raw or b"{}")
@@ -227,6 +233,7 @@ def _render(answer: Answer | Response) -> Response:
 class _Whole(Response):
     """A body and all its headers. A `Location` in it is a path of ours: no text in need of escapes."""
 
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
-        """As they are; to look for what may lack, and take the address apart, takes as long as to make it."""
-        return self.headers
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Send it as it is: to look for what may lack, and take the address apart, takes as long again."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else self.iter_encoded()

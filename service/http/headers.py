@@ -3,11 +3,7 @@
 Pages have their own (`service/web/pages.py`): they load a style sheet and a script.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # gunicorn's master reads this file, before gevent has patched anything
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from collections.abc import Mapping
 
 HSTS_SECONDS = 365 * 24 * 3600
 
@@ -33,27 +29,3 @@ def defaults(public_url: str | None) -> Mapping[str, str]:
     if (public_url or "").startswith("https://"):
         return {**DEFAULTS, "Strict-Transport-Security": f"max-age={HSTS_SECONDS}"}
     return DEFAULTS
-
-
-class Completed:
-    """An application whose answers have those that they lack.
-
-    Added where they are a plain list already: to put them into a response one by one took longer than to
-    load a challenge.
-    """
-
-    def __init__(self, application: "WSGIApplication", defaults: Mapping[str, str]) -> None:
-        self._application = application
-        self._defaults = [(name.lower(), (name, value)) for name, value in defaults.items()]
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request."""
-
-        def begin(
-            status: str, headers: list[tuple[str, str]], exc_info: Any = None
-        ) -> Callable[[bytes], object]:
-            there = {name.lower() for name, _ in headers}
-            lacking = [field for name, field in self._defaults if name not in there]
-            return start_response(status, headers + lacking, exc_info)
-
-        return self._application(environ, begin)

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 
-from flask import Response, request
+from flask import Request, Response
 
 from service.app import Services
 from service.domain.api_keys import ApiKey
@@ -26,9 +26,11 @@ _FORM = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')  # the draft's quoted string
 _KEPT_HEADERS = ("Content-Type", "Location")  # limits are as they were then, so they are not kept
 
 
-def once(services: Services, caller: ApiKey, raw: bytes, answer: Callable[[], Response]) -> Response:
+def once(
+    services: Services, caller: ApiKey, asked: Request, raw: bytes, answer: Callable[[], Response]
+) -> Response:
     """Run a request unless its key was seen."""
-    header = request.environ.get(_IN_ENVIRON)
+    header = asked.environ.get(_IN_ENVIRON)
     if header is None:
         return answer()
     given = _FORM.fullmatch(header)
@@ -36,7 +38,7 @@ def once(services: Services, caller: ApiKey, raw: bytes, answer: Callable[[], Re
         raise IdempotencyKeyInvalid(f"{HEADER} must be 1 to 255 visible ASCII characters.")
     store = services.idempotency
     key_hash = store.hash("key", caller.application, given[1])
-    fingerprint = store.hash("request", request.method, request.path, _canonical(raw))
+    fingerprint = store.hash("request", asked.method, asked.path, _canonical(raw))
     claim = store.claim(key_hash, fingerprint)
     if claim.outcome == "reused":
         raise IdempotencyKeyReused("This Idempotency-Key came with another request before.")

@@ -163,7 +163,7 @@ def follow_events(call: Call[EmptyRequest]) -> Response:
         raise InvalidInput(FieldFault("Last-Event-ID", "expected the id of an event"))
     looks = call.services.watch(events_since(last) if last else None, int(seconds / PAUSE))
     first = next(looks)  # Redis is asked before anything is answered
-    presented = presented_key()
+    presented = presented_key(request)
 
     def stream() -> Iterator[str]:
         yield "retry: 2000\n\n"

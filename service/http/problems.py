@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -37,7 +37,7 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "request_id": g.get("request_id"),
+        "request_id": logs.request_id(),
         **(extra or {}),
     }
     response = Response(json.dumps(body), status, content_type=CONTENT_TYPE)

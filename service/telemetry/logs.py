@@ -88,11 +88,16 @@ def begin_request(request_id: str) -> None:
     _request_id.set(request_id)
 
 
+def request_id() -> str | None:
+    """The id of the present request."""
+    return _request_id.get()
+
+
 def _of_which_request(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    if (request_id := _request_id.get()) is not None:
-        event["request_id"] = request_id
+    if (present := request_id()) is not None:
+        event["request_id"] = present
     return event
 
 

@@ -119,7 +119,7 @@ def _sign_in_first(_error: OtpError) -> Response:
 def _failed(error: OtpError) -> Response:
     status = status_of(error)
     if status >= 500:
-        _log.error("page_failed", code=error.code, request_id=g.get("request_id"))
+        _log.error("page_failed", code=error.code)
     answer = show("failed.html", g.get("operator"), {"detail": error.detail}, status=status)
     if error.retry_after is not None:
         answer.headers["Retry-After"] = str(error.retry_after)
@@ -129,8 +129,8 @@ def _failed(error: OtpError) -> Response:
 def _broken(error: Exception) -> Response:
     if isinstance(error, HTTPException) and (error.code or 500) < 500:
         return show("failed.html", g.get("operator"), {"detail": error.name}, status=error.code or 500)
-    _log.error("unexpected_error", exc_info=error, request_id=g.get("request_id"))
-    detail = f"Something went wrong here. The logs say more, under {g.get('request_id')}."
+    _log.error("unexpected_error", exc_info=error)
+    detail = f"Something went wrong here. The logs say more, under {logs.request_id()}."
     return show("failed.html", g.get("operator"), {"detail": detail}, status=500)
 
 
