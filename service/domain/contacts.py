@@ -1,6 +1,6 @@
 """Phone numbers and e-mail addresses: parsed and normalised once, masked for display."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import email_validator
@@ -16,10 +16,17 @@ for _name in ("local", "localhost", "test"):
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A telephone number in E.164 form (`+14155550123`) and its country calling code (`+1`)."""
+    """A telephone number.
+
+    Attributes:
+        e164: in E.164 form (`+14155550123`).
+        calling_code: its country's (`+1`).
+        kind: its type (`phonenumbers.PhoneNumberType`), where that was looked up before.
+    """
 
     e164: str
     calling_code: str
+    kind: int | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str, field: str = "phone") -> Self:

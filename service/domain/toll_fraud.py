@@ -39,6 +39,7 @@ _EARNING = frozenset(
 # (ITU-T E.164, assigned codes). The former may be named in `OTP_COUNTRIES`.
 _NOWHERE = frozenset({"+870", "+881", "+882", "+883"})
 _PREMIUM = "+979"
+PLANS = phonenumbers.__version__  #: of the tables of numbering plans; another version's types may be others
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ class Served:
 
     def takes(self, phone: Phone) -> bool:
         """Whether messages may be sent to a number."""
-        number = phonenumbers.parse(phone.e164)
-        if earns(phone, number):
+        if earns(phone):
             return False
         if self.countries is None:
             return phone.calling_code not in _NOWHERE
@@ -74,16 +74,23 @@ class Served:
             return True
         # Of numbers that no plan has yet, the region that the calling code is mostly for.
         mostly = phonenumbers.region_code_for_country_code(int(phone.calling_code))
-        return (phonenumbers.region_code_for_number(number) or mostly) in self.countries
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(phone.e164))
+        return (region or mostly) in self.countries
 
 
 EVERYWHERE = Served()
 
 
-def earns(phone: Phone, number: phonenumbers.PhoneNumber | None = None) -> bool:
+def earns(phone: Phone) -> bool:
     """Whether somebody is paid for what is sent to a number: premium rate, shared cost and the like."""
-    number = number or phonenumbers.parse(phone.e164)
-    return phone.calling_code == _PREMIUM or phonenumbers.number_type(number) in _EARNING
+    return phone.calling_code == _PREMIUM or kind_of(phone) in _EARNING
+
+
+def kind_of(phone: Phone) -> int:
+    """A number's type (`PhoneNumberType`). To look it up takes as long as to open a user's record."""
+    if phone.kind is not None:
+        return phone.kind
+    return int(phonenumbers.number_type(phonenumbers.parse(phone.e164)))
 
 
 def block_of(phone: Phone) -> str:

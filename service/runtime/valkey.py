@@ -36,6 +36,7 @@ daemonize no
 appendonly yes
 appendfsync everysec
 aof-load-truncated yes
+rdbcompression no
 save ""
 maxmemory-policy noeviction
 shutdown-on-sigterm nosave now force

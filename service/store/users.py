@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from service.domain.contacts import Email, Phone
 from service.domain.errors import KeyUnusable
 from service.domain.events import Event
+from service.domain.toll_fraud import PLANS, kind_of
 from service.domain.totp import Algorithm
 from service.domain.user import TotpFactor, User
 from service.store import keys
@@ -171,11 +172,12 @@ class UserStore:
         name = keys.user(user_key)
         opened = msgspec.json.decode(self._sealer.open(record.sealed, name))
         phone, email = opened.get("p"), opened.get("e")
+        kind, plans = opened.get("k") or (None, None)
         return User(
             key=user_key,
             application=record.application,
             user_id=opened["u"],
-            phone=Phone(*phone) if phone else None,
+            phone=Phone(phone[0], phone[1], kind if plans == PLANS else None) if phone else None,
             email=Email(email) if email else None,
             locale=opened.get("l"),
             totp=tuple(self._open_factor(name, factor) for factor in record.factors),
@@ -271,6 +273,7 @@ class UserStore:
         profile = {
             "u": user.user_id,
             "p": user.phone and (user.phone.e164, user.phone.calling_code),
+            "k": user.phone and (kind_of(user.phone), PLANS),
             "e": user.email and user.email.address,
             "l": user.locale,
         }

@@ -8,6 +8,7 @@ import pyotp
 import pytest
 import redis as redis_py
 from msgspec.structs import replace
+from phonenumbers import PhoneNumberType
 
 from service.domain.api_keys import Scope
 from service.domain.challenge import Challenge, Entry, Subject
@@ -16,7 +17,7 @@ from service.domain.codes import derive_code
 from service.domain.contacts import Email, Phone
 from service.domain.errors import StoreUnavailable
 from service.domain.events import Event
-from service.domain.toll_fraud import block_of
+from service.domain.toll_fraud import block_of, earns, kind_of
 from service.flows.start import StartRequest
 from service.store import keys
 from service.store.numbers import NumberStore, Wanted
@@ -101,6 +102,19 @@ def test_a_subject_comes_back_as_it_was(services, challenge):
     known = challenge()
     subject = services.challenges.open(known)
     assert subject == Subject("u", Phone("+14155550123", "+1"), Email("alice@example.com"))
+
+
+def test_a_numbers_type_is_looked_up_once(services, core, monkeypatch):
+    services.enroll.set_contacts("default", "u", phone=Phone.parse("+19005551234"))
+
+    def stored():
+        return core.users.get("default", "u").phone
+
+    assert stored() == Phone("+19005551234", "+1")
+    assert stored().kind == kind_of(Phone.parse("+19005551234")) == PhoneNumberType.PREMIUM_RATE
+    monkeypatch.setattr("service.store.users.PLANS", "0.0.0")  # by other tables it may be another one
+    assert stored().kind is None
+    assert earns(stored())
 
 
 def test_of_racing_changes_to_a_user_all_are_kept(services, clock):
