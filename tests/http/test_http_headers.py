@@ -49,6 +49,8 @@ def check(answer, path):
     assert "geolocation=()" in headers["Permissions-Policy"], path
     assert headers["X-Request-Id"], path
     assert headers["Cache-Control"] == "no-store" or path in LIVES_LONG, path
+    names = [name.lower() for name in headers.keys() if name.lower() != "set-cookie"]  # noqa: SIM118 - each time
+    assert len(names) == len(set(names)), path
 
 
 def test_every_answer_of_every_route(client):

@@ -32,7 +32,7 @@ LABELS = {
     "to": WORD,
     "kind": r"[a-z_.]+(/[a-z]+)?",
     "event": WORD,
-    "method": "GET|POST|PUT|DELETE|-",
+    "method": "GET|HEAD|POST|PUT|DELETE|-",
     "step": "deadlines|health",
     "queue": "deadlines|vendor|notices",
     "le": r"[\d.]+|\+Inf",
@@ -129,3 +129,27 @@ def test_what_waits_for_a_worker_is_measured_by_the_next_one(stack, scrape, pers
     client.zrem("otp:{health}:notices", b"unreadable")
     client.delete("otp:{health}:leader")
     wait_until(lambda: value(scrape(), "otp_outbox_lag_seconds") == 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", "/v1/challenges/nobodys", "/v1/challenges/<id>", 404),
+        ("HEAD", "/healthz", "/healthz", 200),
+        ("POST", "/v1/challenges", "/v1/challenges", 400),
+        ("GET", "/nothing", "-", 404),
+    ],
+)
+def test_answers_are_counted_by_their_route(stack, api, scrape, method, path, route, status):
+    told = {"method": method if route != "-" else "-", "route": route, "status": str(status)}
+
+    def counted():
+        families = {family.name: family for family in text_string_to_metric_families(scrape())}
+        samples = families["otp_http_requests"].samples
+        return sum(sample.value for sample in samples if sample.labels == told)
+
+    before = counted()
+    headers = {"Content-Type": "application/json"}
+    answer = api.session.request(method, stack.url + path, data=b"{" * (method == "POST"), headers=headers)
+    assert answer.status_code == status
+    assert counted() == before + 1
