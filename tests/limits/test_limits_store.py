@@ -69,6 +69,31 @@ def test_no_window_holds_more_than_twice_and_no_instant_more_than_all(core, redi
         assert sum(other == at for other in granted) <= limit
 
 
+@given(
+    st.integers(1, 40),
+    st.lists(
+        st.tuples(st.integers(0, 40_000), st.sampled_from([0, 5, 3000, 86_400_000]), st.booleans()),
+        min_size=20,
+        max_size=80,
+    ),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_who_is_behind_gets_no_more(core, redis, limit, calls):
+    """Clocks differ, and a time may be old when it is used; some of what is taken is given back."""
+    redis.flushall()
+    rates, clock, used = LimitStore(core.store), 1_800_000_000_000, 0
+    begin, one = clock, [Limit("user", WHOSE, Rate(limit, 600))]
+    rates.take_all(one, clock)  # by the clock that is ahead of all others
+    for pause, behind, is_used in [(0, 0, True)] * limit + calls:
+        clock += pause
+        found = rates.take_all(one, clock - behind)
+        if found[0].granted and is_used:
+            used += 1
+        elif found[0].granted:
+            rates.give_back(one, found, clock - behind)
+        assert used <= limit + (clock - begin) * limit / 600_000 + 1
+
+
 def test_all_of_it_at_once_then_evenly(core):
     rates, rate, now = LimitStore(core.store), Rate(60, 3600), 1_800_000_000_000
 
