@@ -6,8 +6,8 @@
 -- due, less the time that the key has left.
 local function standing(key, now, window)
   local due = tonumber(redis.call('GET', key) or now)
+  local left = redis.call('PTTL', key) -- of keys that are not there as well: the same work for all
   if due <= now then return now, now end
-  local left = redis.call('PTTL', key)
   if left >= 0 then now = math.max(now, due - left) end
   return math.min(math.max(due, now), now + window), now
 end
