@@ -8,6 +8,7 @@ import msgspec
 from service.domain.challenge import Challenge, Subject
 from service.domain.channels import Channel
 from service.domain.contacts import Email, Phone
+from service.domain.errors import KeyUnusable
 from service.domain.events import Event
 from service.domain.limits import Failures
 from service.domain.user import User
@@ -85,7 +86,7 @@ class ChallengeStore:
         if not keys.is_id(challenge_id, "ch"):
             return None
         (raw,) = self._store.batch([("GET", keys.challenge(challenge_id))])
-        challenge = _decode(raw) if raw else None
+        challenge = _read(challenge_id, raw) if raw else None
         if challenge is None or application not in (None, challenge.application):
             return None
         return challenge
@@ -100,7 +101,7 @@ class ChallengeStore:
                 if len(ids) == limit:
                     break
         raws = self._store.batch([("GET", keys.challenge(id_)) for id_ in ids]) if ids else []
-        return [_decode(raw) for raw in raws if raw]
+        return [_read(id_, raw) for id_, raw in zip(ids, raws, strict=True) if raw]
 
     def save(self, challenge: Challenge, events: Sequence[Event], *, now: int, due_at: int | None) -> bool:
         """Store a transition with its events, unless another one came first.
@@ -205,11 +206,18 @@ class ChallengeStore:
         key_names = [keys.challenge(challenge_id), keys.outbox(partition), keys.due(partition)]
         (reply,) = self._store.batch([call(SCRIPTS[script], key_names, [argument])], durable=durable)
         outcome, raw, raw_user = (*reply, None, None)[:3]
-        challenge = _decode(raw) if raw else None
+        challenge = _read(challenge_id, raw) if raw else None
         if outcome == b"held":
             return Reply("held", challenge, wait=-(-int(raw_user) // 1000) if raw_user else None)
         user = self._users.decode(challenge.user, raw_user) if challenge and raw_user else None
         return Reply(outcome.decode(), challenge, user)
+
+
+def _read(challenge_id: str, raw: bytes) -> Challenge:
+    challenge = _decode(raw)
+    if challenge.id != challenge_id:  # whoever moved it here meant to have it opened
+        raise KeyUnusable("A challenge's record is that of another one.")
+    return challenge
 
 
 def _as_arguments(failures: Failures) -> Mapping[str, int]:

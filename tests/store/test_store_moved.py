@@ -255,6 +255,16 @@ def test_by_the_api_it_is_a_clean_error(world, kind, calls):
     assert not (tried.json or {}).get("valid")
 
 
+def test_a_whole_challenge_that_is_anothers(world):
+    """It opens under its own id, which it brings along."""
+    ada, bob = (keys.challenge(world.challenges[name]) for name in PEOPLE)
+    world.redis.copy(ada, bob, replace=True)
+    answers = asked(world)
+    assert (answers["read"].status_code, answers["read"].json["code"]) == (500, "key_unusable")
+    for answer in answers.values():
+        assert not any(secret in answer.text for secret in world.secrets["ada"])
+
+
 JSON_VALUES = st.sampled_from(
     [None, 0, -1, 1, 10**18, 1.5, "", "x", "ada", [], {}, True, ["x"], [[]], {"z": 1}]
 )
